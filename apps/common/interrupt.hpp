@@ -1,0 +1,50 @@
+// Ctrl-C: the first asks the work to stop at the next good moment, the second ends the program at once.
+#pragma once
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "tinyvision/core/config.hpp"
+
+TINYVISION_BEGIN
+namespace apps {
+
+/// The signal that asked for a stop, 0 when none did.
+inline volatile std::sig_atomic_t& interrupt_signal() {
+  static volatile std::sig_atomic_t value = 0;
+  return value;
+}
+inline bool interrupt_requested() { return interrupt_signal() != 0; }
+
+/// From now on SIGINT and SIGTERM set the flag; a second one has its usual effect.
+inline void install_interrupt_handler() {
+  struct sigaction action {};
+  action.sa_handler = [](int number) {
+    if (interrupt_requested()) {
+      std::signal(number, SIG_DFL);
+      std::raise(number);
+      return;
+    }
+    interrupt_signal() = number;
+    constexpr std::string_view text = "\nstopping at the next safe point; once more ends at once\n";
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  };
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+/// To be thrown by an application that stopped on request after saving its work. `what()` says how to resume.
+class Interrupted : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace apps
+TINYVISION_END

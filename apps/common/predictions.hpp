@@ -1,0 +1,50 @@
+// predictions.csv: one row per test example.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tinyvision/core/files.hpp"
+#include "tinyvision/core/text.hpp"
+
+TINYVISION_BEGIN
+namespace apps {
+
+/// Classes are 0-based; `probability` is that of the predicted class.
+struct Prediction {
+  std::string path;
+  Index label = 0;
+  Index prediction = 0;
+  double probability = 0;
+};
+
+/// One field of a comma-separated file (RFC 4180): quoted when it holds a comma, a quote or a line end.
+inline std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + "\"";
+}
+
+inline std::string predictions_csv(const std::vector<Prediction>& rows) {
+  std::string out = "path,label,prediction,probability\n";
+  for (const Prediction& row : rows) {
+    out += csv_field(row.path) + "," + std::to_string(row.label) + "," + std::to_string(row.prediction) + "," +
+           format_shortest(row.probability) + "\n";
+  }
+  return out;
+}
+
+/// Writes `folder`/predictions.csv, all or nothing; nothing when `folder` is empty.
+inline void write_predictions(const std::string& folder, const std::vector<Prediction>& rows) {
+  if (folder.empty()) return;
+  write_file_atomically((std::filesystem::path(folder) / "predictions.csv").string(), predictions_csv(rows));
+}
+
+}  // namespace apps
+TINYVISION_END

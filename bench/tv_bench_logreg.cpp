@@ -1,0 +1,125 @@
+// Times the 45-value path of multinomial logistic regression.
+//
+//   tv_bench_logreg [--threads T] [--n N --d D --k K] [--tolerance E] [--every E] [--raw FEATURES LABELS LAMBDAS]
+// Without files it makes features like ReLU outputs with a decaying spectrum. --raw reads little-endian f32 [n, d], i64 [n]
+// and f64 lambdas. Prints a CSV: lambda, objective, gradient_norm, iterations, seconds, ...; the set-up time is a comment.
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "tinyvision/core/random.hpp"
+#include "tinyvision/optim/logistic_regression.hpp"
+
+namespace {
+
+using namespace tinyvision;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+template <class T>
+std::vector<T> read_all(const char* path) {
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  if (!in) fail_usage("tv_bench_logreg", "cannot read ", path);
+  std::vector<T> values(static_cast<std::size_t>(in.tellg()) / sizeof(T));
+  in.seekg(0);
+  in.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
+  return values;
+}
+
+/// relu(hidden * mixing + noise), where hidden = class centre + noise has a spectrum (1 + j)^-0.7.
+void make_problem(Index n, Index d, Index k, Tensor& features, std::vector<Index>& labels) {
+  const Index latent = std::min<Index>(256, d);
+  const auto normals = [](Index count, std::uint64_t step) {
+    const Random random(7, Stream::test, step);
+    std::vector<float> v(static_cast<std::size_t>(count));
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<float>(random.normal(i));
+    return v;
+  };
+  std::vector<float> hidden = normals(n * latent, 1), centres = normals(k * latent, 2), mixing = normals(latent * d, 3);
+  const std::vector<float> noise = normals(n * d, 4);
+  const Random random(7, Stream::test, 5);
+  double total = 0;
+  for (Index j = 0; j < latent; ++j) total += std::pow(1.0 + static_cast<double>(j), -1.4);
+  for (float& m : mixing) m /= static_cast<float>(std::sqrt(total));
+  labels.clear();
+  for (Index i = 0; i < n; ++i) {
+    labels.push_back(i < k ? i : random.integer(static_cast<std::uint64_t>(i), k));
+    for (Index j = 0; j < latent; ++j) {
+      float& h = hidden[static_cast<std::size_t>(i * latent + j)];
+      h = (h + 1.2f * centres[static_cast<std::size_t>(labels.back() * latent + j)]) *
+          static_cast<float>(std::pow(1.0 + static_cast<double>(j), -0.7));
+    }
+  }
+  features = Tensor::empty({n, d});
+  linalg::gemm(false, false, n, d, latent, 1.0f, hidden.data(), latent, mixing.data(), d, 0.0f, features.data<float>(), d);
+  for (Index i = 0; i < n * d; ++i)
+    features.data<float>()[i] = std::max(0.0f, features.data<float>()[i] + 0.1f * noise[static_cast<std::size_t>(i)]);
+}
+
+int run(int argc, char** argv) {
+  Index n = 5000, d = 1024, k = 50, every = 1;
+  LogisticRegressionOptions options;
+  Tensor features;
+  std::vector<Index> labels;
+  std::vector<double> lambdas = paper_lambdas();
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    const auto next = [&] { return i + 1 < argc ? argv[++i] : throw UsageError("[tv_bench_logreg] " + name + " needs a value"); };
+    if (name == "--threads") set_num_threads(std::stoi(next()));
+    else if (name == "--n") n = std::stoll(next());
+    else if (name == "--d") d = std::stoll(next());
+    else if (name == "--k") k = std::stoll(next());
+    else if (name == "--every") every = std::stoll(next());
+    else if (name == "--tolerance") options.tolerance = std::stod(next());
+    else if (name == "--handover") options.handover = std::stod(next());
+    else if (name == "--history") options.history = std::stoll(next());
+    else if (name == "--raw") {
+      const std::vector<float> x = read_all<float>(next());
+      labels = read_all<Index>(next());
+      lambdas = read_all<double>(next());
+      n = static_cast<Index>(labels.size());
+      k = 1 + *std::max_element(labels.begin(), labels.end());
+      d = static_cast<Index>(x.size()) / n;
+      features = Tensor::from_vector({n, d}, x);
+    } else fail_usage("tv_bench_logreg", "unknown option ", name);
+  }
+  if (!features.defined()) make_problem(n, d, k, features, labels);
+  const double start = now();
+  LogisticRegression regression(features, labels, k, options);
+  double last = now();
+  std::printf("# n %lld d %lld k %lld threads %d %s\n# setup %.3f s\n", static_cast<long long>(n), static_cast<long long>(d),
+              static_cast<long long>(k), num_threads(), to_string(instruction_set()), last - start);
+  std::printf("lambda,objective,gradient_norm,iterations,seconds,evaluations,exact_evaluations,newton_steps,hessian_products,"
+              "certificate,relative_certificate,stop\n");
+  std::vector<double> chosen;
+  for (std::size_t i = 0; i < lambdas.size(); i += static_cast<std::size_t>(every)) chosen.push_back(lambdas[i]);
+  regression.path(chosen, [&](const LogisticRegressionFit& f) {
+    const double t = now();
+    std::printf("%.17g,%.17g,%.6g,%lld,%.4f,%lld,%lld,%lld,%lld,%.3g,%.3g,%s\n", f.lambda, f.objective, f.gradient_norm,
+                static_cast<long long>(f.iterations), t - last, static_cast<long long>(f.evaluations),
+                static_cast<long long>(f.exact_evaluations), static_cast<long long>(f.newton_steps),
+                static_cast<long long>(f.hessian_products), f.certificate, f.relative_certificate, to_string(f.stop));
+    std::fflush(stdout);
+    last = t;
+  });
+  std::printf("# total %.3f s\n", now() - start);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const UsageError& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 2;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+}

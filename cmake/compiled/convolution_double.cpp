@@ -1,0 +1,5 @@
+#include "tinyvision/cpu/compiled.hpp"
+
+TINYVISION_BEGIN
+TINYVISION_INSTANTIATE_CONVOLUTION(, double)
+TINYVISION_END

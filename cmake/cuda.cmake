@@ -1,0 +1,18 @@
+# tinyvision::cuda: one static library built from kernels/. The kernels see the thin kernel declarations and no framework
+# header; the framework learns that they exist from TINYVISION_WITH_CUDA. CMAKE_CUDA_ARCHITECTURES is the user's choice.
+file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu)
+if(NOT kernels)
+  message(FATAL_ERROR "TINYVISION_CUDA is ON, but there are no kernels yet: ${PROJECT_SOURCE_DIR}/kernels holds no .cu file")
+endif()
+file(GLOB vendor CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/vendor/*.cpp)
+
+enable_language(CUDA)
+find_package(CUDAToolkit REQUIRED)
+add_library(tinyvision_cuda STATIC ${kernels} ${vendor})
+add_library(tinyvision::cuda ALIAS tinyvision_cuda)
+target_include_directories(tinyvision_cuda PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/kernels)
+target_compile_features(tinyvision_cuda PRIVATE cuda_std_17)
+target_link_libraries(tinyvision_cuda PUBLIC CUDA::cudart)
+
+target_compile_definitions(tinyvision INTERFACE TINYVISION_WITH_CUDA=1)
+target_link_libraries(tinyvision INTERFACE tinyvision_cuda)

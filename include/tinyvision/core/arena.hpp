@@ -1,0 +1,131 @@
+// Caching allocator for CPU tensors.
+//
+// A training step asks for the same sizes again and again. Handing big blocks back to the kernel each time costs a third
+// of the time of a network (page faults); this arena keeps freed blocks in size classes and hands them out again.
+// Classes grow in steps of 1/8 of a power of two, so at most 12.5 % of a block is unused.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "tinyvision/core/error.hpp"
+
+TINYVISION_BEGIN
+
+/// Byte counts of an arena. `in_use` counts whole blocks, `peak` its maximum since the last `reset_peak`.
+struct ArenaStatistics {
+  std::size_t in_use = 0;
+  std::size_t cached = 0;
+  std::size_t peak = 0;
+  std::size_t system_allocations = 0;
+};
+
+/// Thread-safe caching allocator. Blocks are aligned to 64 bytes (a cache line, an AVX-512 vector).
+class Arena {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  /// The process-wide CPU arena. Never destroyed, because tensors held in static storage may outlive any order.
+  static Arena& cpu() {
+    static Arena* arena = new Arena;
+    return *arena;
+  }
+
+  /// At least `bytes` bytes, uninitialised. Throws Error when the system has no memory left.
+  void* allocate(std::size_t bytes) {
+    const std::size_t size = block_size(bytes);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    void* block = take_cached(size);
+    if (block == nullptr) {
+      block = std::aligned_alloc(alignment, size);
+      if (block == nullptr) {
+        release_cached_locked();
+        block = std::aligned_alloc(alignment, size);
+      }
+      check(block != nullptr, "arena", "out of memory: ", size, " bytes asked for, ", statistics_.in_use, " in use");
+      ++statistics_.system_allocations;
+    }
+    statistics_.in_use += size;
+    statistics_.peak = std::max(statistics_.peak, statistics_.in_use);
+    return block;
+  }
+
+  /// Takes back a block of `allocate(bytes)`.
+  void deallocate(void* block, std::size_t bytes) noexcept {
+    if (block == nullptr) return;
+    const std::size_t size = block_size(bytes);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    statistics_.in_use -= size;
+    statistics_.cached += size;
+    free_[size].push_back(block);
+  }
+
+  /// Gives all cached blocks back to the system.
+  void release_cached() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    release_cached_locked();
+  }
+
+  ArenaStatistics statistics() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return statistics_;
+  }
+  void reset_peak() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    statistics_.peak = statistics_.in_use;
+  }
+
+  /// The size class of a request: rounded up to a multiple of 1/8 of the power of two below it, at least 64 bytes.
+  static std::size_t block_size(std::size_t bytes) {
+    if (bytes <= alignment) return alignment;
+    const std::size_t step = std::max(alignment, std::bit_floor(bytes) / 8);
+    return (bytes + step - 1) / step * step;
+  }
+
+ private:
+  void* take_cached(std::size_t size) {
+    const auto found = free_.find(size);
+    if (found == free_.end() || found->second.empty()) return nullptr;
+    void* block = found->second.back();
+    found->second.pop_back();
+    statistics_.cached -= size;
+    return block;
+  }
+
+  void release_cached_locked() {
+    for (auto& [size, blocks] : free_) {
+      for (void* block : blocks) std::free(block);
+      statistics_.cached -= size * blocks.size();
+      blocks.clear();
+    }
+  }
+
+  mutable std::mutex mutex_;
+  std::map<std::size_t, std::vector<void*>> free_;
+  ArenaStatistics statistics_;
+};
+
+/// An uninitialised buffer of `count` elements from the CPU arena, for kernels' scratch space.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(Index count)
+      : bytes_(static_cast<std::size_t>(count) * sizeof(T)), data_(static_cast<T*>(Arena::cpu().allocate(bytes_))) {}
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() { Arena::cpu().deallocate(data_, bytes_); }
+  T* data() const { return data_; }
+  T& operator[](Index i) const { return data_[i]; }
+
+ private:
+  std::size_t bytes_;
+  T* data_;
+};
+
+TINYVISION_END

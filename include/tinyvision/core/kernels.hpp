@@ -1,0 +1,44 @@
+// Which implementation of the operations runs.
+#pragma once
+
+#include <string>
+
+#include "tinyvision/core/error.hpp"
+
+TINYVISION_BEGIN
+
+/// reference: the naive loops that specify each op.  own: our fast kernels (the default).  vendor: cuDNN and cuBLAS.
+enum class Kernels { reference, own, vendor };
+
+constexpr const char* to_string(Kernels kernels) {
+  return kernels == Kernels::reference ? "reference" : kernels == Kernels::own ? "own" : "vendor";
+}
+
+/// The process-wide choice; set it before work starts.
+inline Kernels& kernels() {
+  static Kernels value = Kernels::own;
+  return value;
+}
+inline bool use_reference() { return kernels() == Kernels::reference; }
+
+/// "reference", "own" or "vendor" (CUDA builds only). Throws UsageError for anything else.
+inline Kernels parse_kernels(const std::string& text) {
+  if (text == "reference") return Kernels::reference;
+  if (text == "own") return Kernels::own;
+  if (text == "vendor" && with_cuda) return Kernels::vendor;
+  fail_usage("kernels", "unknown kernels '", text, "': choose reference", with_cuda ? ", own or vendor" : " or own");
+}
+
+/// Chooses kernels for its lifetime.
+class KernelScope {
+ public:
+  explicit KernelScope(Kernels choice) : before_(kernels()) { kernels() = choice; }
+  KernelScope(const KernelScope&) = delete;
+  KernelScope& operator=(const KernelScope&) = delete;
+  ~KernelScope() { kernels() = before_; }
+
+ private:
+  Kernels before_;
+};
+
+TINYVISION_END

@@ -1,0 +1,233 @@
+// Batch normalisation, threaded and vectorised; formulas and arguments are those of reference/batch_norm.hpp.
+//
+// Four passes, each of which touches an array once: statistics, apply (with residual and activation), backward sums,
+// backward apply. Sums over rows are accumulated in double in an order fixed by the shape (column_sums.hpp).
+#pragma once
+
+#include <array>
+#include <cmath>
+
+#include "tinyvision/core/error.hpp"
+#include "tinyvision/cpu/column_sums.hpp"
+#include "tinyvision/cpu/vectorize.hpp"
+
+TINYVISION_BEGIN
+namespace cpu {
+
+/// Mean and biased variance of each channel, in one pass. Within a part of the rows deviations from the part's first
+/// row are summed: because that row is itself a sample, the sum of squared deviations from the mean is at least about
+/// as large as the square of the mean deviation, and the difference below loses no more than rounding of the sum. Parts
+/// are combined by Chan, Golub & LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances",
+/// 1979. Throws Error when rows < 1.
+template <class T>
+void batch_norm_statistics(Index rows, Index channels, const T* x, Index xp, T* mean, T* variance) {
+  check(rows >= 1, "batch_norm", "statistics need at least one row, got ", rows);
+  if (channels <= 0) return;
+  const auto pivots = [=](Index row, Index fold, Index column) TINYVISION_ALWAYS_INLINE -> double {
+    return static_cast<double>(x[row * xp * fold + column]);
+  };
+  const auto term = [=](Index row, Index fold, Index column, double pivot)
+                        TINYVISION_ALWAYS_INLINE -> std::array<double, 2> {
+    const double d = static_cast<double>(x[row * xp * fold + column]) - pivot;
+    return {d, d * d};
+  };
+  const ColumnParts<2> parts(rows, channels, xp == channels, std::array{RowSource::of(x, xp)}, term, pivots);
+  std::vector<double> center(static_cast<std::size_t>(channels), 0.0), squares(center);
+  double before = 0;
+  parts.visit([&](Index first_pixel, Index pixels, const double* sums, Index stride) {
+    const double count = static_cast<double>(pixels), after = before + count;
+    const double share = count / after, weight = before * share;
+    const T* pivot = x + first_pixel * xp;
+    double *m = center.data(), *q = squares.data();
+    vectorized([=]() TINYVISION_ALWAYS_INLINE {
+      TINYVISION_INDEPENDENT
+      for (Index c = 0; c < channels; ++c) {
+        const double offset = sums[c] / count;
+        const double delta = static_cast<double>(pivot[c]) + offset - m[c];
+        q[c] += (sums[stride + c] - offset * sums[c]) + delta * delta * weight;
+        m[c] += delta * share;
+      }
+    });
+    before = after;
+  });
+  for (Index c = 0; c < channels; ++c) {
+    mean[c] = static_cast<T>(center[static_cast<std::size_t>(c)]);
+    const double biased = squares[static_cast<std::size_t>(c)] / static_cast<double>(rows);
+    variance[c] = static_cast<T>(biased < 0 ? 0.0 : biased);  // rounding may leave -1e-17; NaN stays
+  }
+}
+
+/// y = act((x - mean) * scale + shift + residual); residual may be null. y may alias x or residual (same pitch).
+template <class T>
+void batch_norm_apply(Index rows, Index channels, const T* x, Index xp, const T* mean, const T* scale, const T* shift,
+                      const T* residual, Index rp, Activation act, T* y, Index yp) {
+  const RowFold folding =
+      RowFold::of(rows, channels, xp == channels && yp == channels && (!residual || rp == channels));
+  const auto means = folding.repeat<T>(channels, [&](Index c) { return mean[c]; });
+  const auto scales = folding.repeat<T>(channels, [&](Index c) { return scale[c]; });
+  const auto shifts = folding.repeat<T>(channels, [&](Index c) { return shift[c]; });
+  const T *m = means.data(), *s = scales.data(), *b = shifts.data();
+  folding.split(rows, channels, [&](Index first, Index wide_rows, Index columns, Index fold) {
+    with_activation(act, [&](auto constant) {
+      with_flag(residual != nullptr, [&](auto has_residual) {
+        constexpr Activation a = constant;
+        for_each_block(wide_rows, columns, false, [=](Index r0, Index r1, Index, Index) TINYVISION_ALWAYS_INLINE {
+          for (Index r = r0; r < r1; ++r) {
+            const T* in = x + (first + r * fold) * xp;
+            const T* side = has_residual ? residual + (first + r * fold) * rp : in;
+            T* out = y + (first + r * fold) * yp;
+            TINYVISION_INDEPENDENT
+            for (Index c = 0; c < columns; ++c) {
+              T value = (in[c] - m[c]) * s[c] + b[c];
+              if constexpr (has_residual) value += side[c];
+              out[c] = activate(value, a);
+            }
+          }
+        });
+      });
+    });
+  });
+}
+
+/// sum_dy[c] = sum dy and sum_dy_xhat[c] = sum dy * xhat over rows. z is the activation's output, null for `none`.
+template <class T>
+void batch_norm_backward_reduce(Index rows, Index channels, const T* dz, Index dzp, const T* z, Index zp, const T* x,
+                                Index xp, const T* mean, const T* inv_std, Activation act, T* sum_dy_xhat, T* sum_dy) {
+  const bool masked = act != Activation::none;
+  const bool packed = dzp == channels && xp == channels && (!masked || zp == channels);
+  const auto centers = RowFold::of(rows, channels, packed, sum_columns).repeat<double>(channels, [&](Index c) {
+    return static_cast<double>(mean[c]);
+  });
+  const double* m = centers.data();
+  std::vector<double> sums;
+  with_activation(act, [&](auto constant) {
+    constexpr Activation a = constant;
+    const T* result = masked ? z : dz;
+    const Index result_pitch = masked ? zp : dzp;
+    const std::array sources{RowSource::of(dz, dzp), RowSource::of(x, xp), RowSource::of(result, result_pitch)};
+    sums = column_sums<2>(
+        rows, channels, packed, sources,
+        [=](Index row, Index fold, Index column, double) TINYVISION_ALWAYS_INLINE -> std::array<double, 2> {
+          const T gradient = dz[row * dzp * fold + column];
+          const double dy =
+              static_cast<double>(masked_gradient<a>(gradient, result[row * result_pitch * fold + column]));
+          return {dy, dy * (static_cast<double>(x[row * xp * fold + column]) - m[column])};
+        });
+  });
+  for (Index c = 0; c < channels; ++c) {
+    sum_dy[c] = static_cast<T>(sums[static_cast<std::size_t>(c)]);
+    sum_dy_xhat[c] = static_cast<T>(sums[static_cast<std::size_t>(channels + c)] * static_cast<double>(inv_std[c]));
+  }
+}
+
+namespace detail {
+
+/// The arrays that both backward passes read and write.
+template <class T>
+struct NormBackward {
+  Index rows, channels;
+  const T* dz;
+  Index dzp;
+  const T* z;
+  Index zp;
+  const T* x;
+  Index xp;
+  T* dx;
+  Index dxp;
+  bool accumulate;
+  T* dresidual;
+  Index drp;
+  bool accumulate_residual;
+};
+
+/// to = from, or to += from.
+template <class T>
+TINYVISION_ALWAYS_INLINE inline void store(Index count, const T* from, bool accumulate, T* to) {
+  if (accumulate) {
+    TINYVISION_INDEPENDENT
+    for (Index i = 0; i < count; ++i) to[i] += from[i];
+  } else {
+    TINYVISION_INDEPENDENT
+    for (Index i = 0; i < count; ++i) to[i] = from[i];
+  }
+}
+
+/// dx (+)= factor * (dy - center - (x - mean) * slope), with slope and center 0 when the statistics are `frozen`. The
+/// per-channel vectors are made by `vector(which, channel)`: 0 factor, 1 center, 2 mean, 3 slope.
+template <class T, class Vector>
+void norm_backward_apply(const NormBackward<T>& n, Activation act, bool frozen, const Vector& vector) {
+  const Index channels = n.channels;
+  const bool masked = act != Activation::none;
+  const bool packed = n.dzp == channels && n.dxp == channels && (!masked || n.zp == channels) &&
+                      (frozen || n.xp == channels) && (!n.dresidual || n.drp == channels);
+  const RowFold folding = RowFold::of(n.rows, channels, packed);
+  std::array<std::vector<T>, 4> vectors;
+  for (std::size_t i = 0; i < (frozen ? 1u : 4u); ++i)
+    vectors[i] = folding.repeat<T>(channels, [&](Index c) { return vector(i, c); });
+  const T *factor = vectors[0].data(), *center = vectors[1].data(), *mean = vectors[2].data(),
+          *slope = vectors[3].data();
+  folding.split(n.rows, channels, [&](Index first, Index wide_rows, Index columns, Index fold) {
+    with_activation(act, [&](auto constant) {
+      constexpr Activation a = constant;
+      const NormBackward<T> v = n;
+      for_each_block(wide_rows, columns, false, [=](Index r0, Index r1, Index, Index) TINYVISION_ALWAYS_INLINE {
+        // Short stretches go through a buffer, so that four choices cost four short loops instead of sixteen long ones.
+        constexpr Index stretch = 256;
+        alignas(64) T dy[stretch];
+        for (Index r = r0; r < r1; ++r)
+          for (Index c0 = 0; c0 < columns; c0 += stretch) {
+            const Index length = std::min(stretch, columns - c0);
+            const T* gradient = v.dz + (first + r * fold) * v.dzp + c0;
+            const T* result = a == Activation::none ? gradient : v.z + (first + r * fold) * v.zp + c0;
+            TINYVISION_INDEPENDENT
+            for (Index c = 0; c < length; ++c) dy[c] = masked_gradient<a>(gradient[c], result[c]);
+            if (v.dresidual) store(length, dy, v.accumulate_residual, v.dresidual + (first + r * fold) * v.drp + c0);
+            const T* f = factor + c0;
+            if (frozen) {
+              TINYVISION_INDEPENDENT
+              for (Index c = 0; c < length; ++c) dy[c] *= f[c];
+            } else {
+              const T *in = v.x + (first + r * fold) * v.xp + c0, *d = center + c0, *m = mean + c0, *s = slope + c0;
+              TINYVISION_INDEPENDENT
+              for (Index c = 0; c < length; ++c) dy[c] = f[c] * (dy[c] - d[c] - (in[c] - m[c]) * s[c]);
+            }
+            store(length, dy, v.accumulate, v.dx + (first + r * fold) * v.dxp + c0);
+          }
+      });
+    });
+  });
+}
+
+}  // namespace detail
+
+/// dx (+)= gamma * inv_std * (dy - sum_dy/rows - xhat * sum_dy_xhat/rows); dresidual (+)= dy. gamma null means 1,
+/// dresidual null skips it. dx or dresidual may alias dz where it is not accumulated into.
+template <class T>
+void batch_norm_backward_apply(Index rows, Index channels, const T* dz, Index dzp, const T* z, Index zp, const T* x,
+                               Index xp, const T* mean, const T* inv_std, const T* gamma, Activation act,
+                               const T* sum_dy_xhat, const T* sum_dy, T* dx, Index dxp, bool accumulate, T* dresidual,
+                               Index drp, bool accumulate_residual) {
+  const detail::NormBackward<T> arrays{rows, channels, dz,  dzp,        z,         zp,  x,
+                                       xp,   dx,       dxp, accumulate, dresidual, drp, accumulate_residual};
+  const T count = static_cast<T>(rows);
+  detail::norm_backward_apply(arrays, act, false, [&](std::size_t which, Index c) -> T {
+    if (which == 0) return gamma ? gamma[c] * inv_std[c] : inv_std[c];
+    if (which == 1) return sum_dy[c] / count;
+    if (which == 2) return mean[c];
+    return inv_std[c] * (sum_dy_xhat[c] / count);
+  });
+}
+
+/// The same with statistics that are constants (evaluation mode): dx (+)= gamma * inv_std * dy; dresidual (+)= dy.
+template <class T>
+void batch_norm_backward_apply_frozen(Index rows, Index channels, const T* dz, Index dzp, const T* z, Index zp,
+                                      const T* inv_std, const T* gamma, Activation act, T* dx, Index dxp,
+                                      bool accumulate, T* dresidual, Index drp, bool accumulate_residual) {
+  const detail::NormBackward<T> arrays{rows, channels, dz,  dzp,        z,         zp,  nullptr,
+                                       0,    dx,       dxp, accumulate, dresidual, drp, accumulate_residual};
+  detail::norm_backward_apply(arrays, act, true,
+                              [&](std::size_t, Index c) -> T { return gamma ? gamma[c] * inv_std[c] : inv_std[c]; });
+}
+
+}  // namespace cpu
+TINYVISION_END

@@ -1,0 +1,172 @@
+// Image files to 8-bit RGB, through libjpeg-turbo or stb_image (component `image`).
+//
+// Rules, one each:
+//  - The content decides the format (image_format.hpp). JPEG goes to the chosen decoder; PNG, GIF (first frame), BMP
+//  and
+//    binary PNM always go to stb_image.
+//  - JPEG: accurate integer inverse DCT ("islow") and smooth ("fancy") chroma upsampling, as TensorFlow decodes by
+//  default.
+//  - Grey, grey + alpha: R = G = B = grey. Palettes are resolved. Alpha is dropped, not composed. 16 bits keep the
+//  upper 8.
+//  - Four-component JPEG (CMYK, or YCCK converted to CMYK): with an Adobe marker the inks are stored inverted and
+//    R = C*K/255, G = M*K/255, B = Y*K/255; without one R = (255-C)*(255-K)/255 and so on; integer division
+//    (TensorFlow's rule). stb_image rounds the same product to nearest, so it may differ by 1; it cannot tell CMYK
+//    without an Adobe marker and such a file is refused there.
+//  - An orientation stored in EXIF data is ignored, as by TensorFlow's and torchvision's readers.
+#pragma once
+
+#include <dlfcn.h>
+#include <turbojpeg.h>
+
+#include <cctype>
+#include <climits>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "tinyvision/core/files.hpp"
+#include "tinyvision/data/image.hpp"
+#include "tinyvision/data/image_format.hpp"
+#include "tinyvision/data/stb_image.hpp"
+
+TINYVISION_BEGIN
+namespace data {
+
+/// Which library decodes JPEG.
+enum class Decoder { turbo, stb };
+
+constexpr const char* to_string(Decoder decoder) { return decoder == Decoder::turbo ? "turbo" : "stb"; }
+
+/// "turbo" or "stb". Throws UsageError for anything else.
+inline Decoder parse_decoder(const std::string& text) {
+  if (text == "turbo") return Decoder::turbo;
+  if (text == "stb") return Decoder::stb;
+  fail_usage("decoder", "unknown decoder '", text, "': choose turbo or stb");
+}
+
+/// Larger images are refused before memory is asked for: 2^27.4 pixels, 512 MiB of RGB.
+inline constexpr Index maximum_pixels = 178'956'970;
+
+namespace detail {
+
+/// The version text inside the loaded libturbojpeg: its API has no call for it.
+inline std::string find_turbo_version() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&tjInitDecompress), &info) == 0 || info.dli_fname == nullptr)
+    return "unknown";
+  std::ifstream file(info.dli_fname, std::ios::binary);
+  const std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  // Assembled at run time, so that a search of our own binary cannot find the pattern itself.
+  const std::string pattern = std::string("libjpeg-turbo") + " version ";
+  const std::size_t at = content.find(pattern);
+  if (at == std::string::npos) return "unknown";
+  std::size_t end = at + pattern.size();
+  while (end < content.size() && (std::isdigit(static_cast<unsigned char>(content[end])) || content[end] == '.')) ++end;
+  return content.substr(at + pattern.size(), end - at - pattern.size());
+}
+
+inline void check_pixels(Index height, Index width, std::string_view name) {
+  if (height <= 0 || width <= 0 || height > maximum_pixels / width)
+    fail_usage("decode", name, ": image of ", height, "x", width, " pixels; between 1 and ", maximum_pixels,
+               " are accepted");
+}
+
+inline Image decode_jpeg_turbo(Bytes bytes, std::string_view name) {
+  struct Destroy {
+    void operator()(void* handle) const { tjDestroy(handle); }
+  };
+  thread_local std::unique_ptr<void, Destroy> decompressor;
+  if (decompressor == nullptr) decompressor.reset(tjInitDecompress());
+  check(decompressor != nullptr, "decode", "libjpeg-turbo cannot start");
+  void* handle = decompressor.get();
+  const auto refuse = [&](const char* what) {
+    const std::string reason = tjGetErrorStr2(handle);
+    decompressor.reset();  // a decompressor that stopped inside a header misreads the next file
+    fail_usage("decode", name, ": ", what, ": ", reason);
+  };
+
+  int width = 0, height = 0, subsampling = 0, colours = 0;
+  const auto size = static_cast<unsigned long>(bytes.size());
+  if (tjDecompressHeader3(handle, bytes.data(), size, &width, &height, &subsampling, &colours) != 0)
+    refuse("not a readable JPEG");
+  check_pixels(height, width, name);
+  constexpr int flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;
+  Image image(height, width);
+  if (colours != TJCS_CMYK && colours != TJCS_YCCK) {
+    // A warning (data ended early, bits were damaged) also returns -1: part of the pixels would be invented.
+    if (tjDecompress2(handle, bytes.data(), size, image.pixels.data(), width, 0, height, TJPF_RGB, flags) != 0)
+      refuse("corrupt JPEG");
+    return image;
+  }
+  std::vector<std::uint8_t> inks(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) * 4);
+  if (tjDecompress2(handle, bytes.data(), size, inks.data(), width, 0, height, TJPF_CMYK, flags) != 0)
+    refuse("corrupt JPEG");
+  const int invert = read_jpeg_markers(bytes).adobe ? 0 : 255;
+  for (std::size_t i = 0, pixels = inks.size() / 4; i < pixels; ++i) {
+    const int black = inks[4 * i + 3] ^ invert;
+    for (std::size_t c = 0; c < 3; ++c)
+      image.pixels[3 * i + c] = static_cast<std::uint8_t>((inks[4 * i + c] ^ invert) * black / 255);
+  }
+  return image;
+}
+
+inline Image decode_stb(Bytes bytes, ImageFormat format, std::string_view name) {
+  if (bytes.size() > INT_MAX) fail_usage("decode", name, ": file of ", bytes.size(), " bytes is too large");
+  const int size = static_cast<int>(bytes.size());
+  int width = 0, height = 0, channels = 0;
+  const auto refuse = [&] {
+    const char* reason = stb::stbi_failure_reason();
+    fail_usage("decode", name, ": corrupt ", to_string(format), ": ", reason != nullptr ? reason : "no reason given");
+  };
+  if (stb::stbi_info_from_memory(bytes.data(), size, &width, &height, &channels) == 0) refuse();
+  check_pixels(height, width, name);
+  if (format == ImageFormat::jpeg) {
+    const JpegMarkers markers = read_jpeg_markers(bytes);
+    if (!markers.complete) fail_usage("decode", name, ": corrupt JPEG: no end-of-image marker, the data ends early");
+    if (markers.components == 4 && !markers.adobe)
+      fail_usage("decode", name, ": stb_image cannot decode CMYK without an Adobe marker; use the turbo decoder");
+  }
+  struct Free {
+    void operator()(void* p) const { stb::stbi_image_free(p); }
+  };
+  const std::unique_ptr<std::uint8_t, Free> decoded(
+      stb::stbi_load_from_memory(bytes.data(), size, &width, &height, &channels, 3));
+  if (decoded == nullptr) refuse();
+  Image image;
+  image.height = height;
+  image.width = width;
+  image.pixels.assign(decoded.get(),
+                      decoded.get() + static_cast<std::size_t>(height) * static_cast<std::size_t>(width) * 3);
+  return image;
+}
+
+}  // namespace detail
+
+/// The JPEG decoder with its version, as recorded in results: "libjpeg-turbo 2.1.5 (islow, fancy upsampling)".
+inline const std::string& decoder_name(Decoder decoder) {
+  static const std::string stb = "stb_image (interface " + std::to_string(STBI_VERSION) + ")";
+  static const std::string turbo = "libjpeg-turbo " + detail::find_turbo_version() + " (islow, fancy upsampling)";
+  return decoder == Decoder::turbo ? turbo : stb;
+}
+
+/// Decodes the bytes of an image file. `name` (its path) appears in messages. Throws UsageError when they are no image,
+/// are truncated or damaged (libjpeg's warnings count), or hold more than `maximum_pixels`. Thread-safe.
+inline Image decode_image(Bytes bytes, std::string_view name, Decoder decoder = Decoder::turbo) {
+  const ImageFormat format = image_format(bytes);
+  if (bytes.empty()) fail_usage("decode", name, ": empty file");
+  if (format == ImageFormat::gzip) fail_usage("decode", name, ": gzip-compressed file; decompress it first");
+  if (format == ImageFormat::unknown)
+    fail_usage("decode", name, ": not an image (the leading bytes are those of no JPEG, PNG, GIF, BMP or PNM file)");
+  if (format == ImageFormat::jpeg && decoder == Decoder::turbo) return detail::decode_jpeg_turbo(bytes, name);
+  return detail::decode_stb(bytes, format, name);
+}
+
+/// Reads and decodes one image file; see decode_image.
+inline Image read_image(const std::string& path, Decoder decoder = Decoder::turbo) {
+  const std::string bytes = read_file(path);
+  return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, path, decoder);
+}
+
+}  // namespace data
+TINYVISION_END

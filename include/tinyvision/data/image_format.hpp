@@ -1,0 +1,90 @@
+// What kind of file is this? Decided by the leading bytes, never by the suffix.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "tinyvision/core/config.hpp"
+
+TINYVISION_BEGIN
+namespace data {
+
+using Bytes = std::span<const std::uint8_t>;
+
+enum class ImageFormat { jpeg, png, gif, bmp, pnm, gzip, unknown };
+
+constexpr const char* to_string(ImageFormat format) {
+  switch (format) {
+    case ImageFormat::jpeg:
+      return "JPEG";
+    case ImageFormat::png:
+      return "PNG";
+    case ImageFormat::gif:
+      return "GIF";
+    case ImageFormat::bmp:
+      return "BMP";
+    case ImageFormat::pnm:
+      return "PNM";
+    case ImageFormat::gzip:
+      return "gzip";
+    default:
+      return "unknown";
+  }
+}
+
+/// FF D8 FF JPEG, 89 "PNG" PNG, "GIF8" GIF, "BM" BMP, "P5"/"P6" + white space PNM, 1F 8B gzip.
+inline ImageFormat image_format(Bytes bytes) {
+  const auto starts = [&](const char* magic, std::size_t n) {
+    return bytes.size() >= n && std::memcmp(bytes.data(), magic, n) == 0;
+  };
+  if (starts("\xFF\xD8\xFF", 3)) return ImageFormat::jpeg;
+  if (starts("\x89PNG", 4)) return ImageFormat::png;
+  if (starts("GIF8", 4)) return ImageFormat::gif;
+  if (starts("BM", 2) && bytes.size() > 26) return ImageFormat::bmp;
+  if ((starts("P5", 2) || starts("P6", 2)) && bytes.size() > 2 && (bytes[2] == '\n' || bytes[2] == ' '))
+    return ImageFormat::pnm;
+  if (starts("\x1F\x8B", 2)) return ImageFormat::gzip;
+  return ImageFormat::unknown;
+}
+
+/// What the markers of a JPEG stream say (ITU-T T.81, annex B).
+struct JpegMarkers {
+  bool complete = false;  ///< an end-of-image marker follows the last scan
+  bool adobe = false;     ///< an APP14 "Adobe" segment exists: four-component data is stored inverted
+  int components = 0;     ///< of the frame header
+};
+
+/// Walks the marker segments; entropy-coded data is skipped, not decoded.
+inline JpegMarkers read_jpeg_markers(Bytes bytes) {
+  JpegMarkers found;
+  std::size_t at = 2;
+  while (at + 1 < bytes.size()) {
+    const void* next = std::memchr(bytes.data() + at, 0xFF, bytes.size() - at - 1);
+    if (next == nullptr) return found;
+    at = static_cast<std::size_t>(static_cast<const std::uint8_t*>(next) - bytes.data());
+    const std::uint8_t marker = bytes[at + 1];
+    if (marker == 0xFF) {  // fill byte
+      ++at;
+      continue;
+    }
+    at += 2;
+    if (marker == 0xD9) {
+      found.complete = true;
+      return found;
+    }
+    if (marker == 0x00 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) continue;  // stuffing, TEM, RSTn, SOI
+    if (at + 2 > bytes.size()) return found;
+    const std::size_t length = static_cast<std::size_t>(bytes[at]) << 8 | bytes[at + 1];
+    if (length < 2 || at + length > bytes.size()) return found;
+    const bool frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+    if (frame && length >= 8) found.components = bytes[at + 7];
+    if (marker == 0xEE && length >= 14 && std::memcmp(bytes.data() + at + 2, "Adobe", 5) == 0) found.adobe = true;
+    at += length;
+  }
+  return found;
+}
+
+}  // namespace data
+TINYVISION_END

@@ -1,0 +1,376 @@
+// Prefetching loader: batches whose content depends on (seed, epoch, place in the epoch) alone.
+//
+// A few threads of the loader's own decode and augment the next batches while the caller computes. Which thread
+// prepares which example, and how many threads there are, has no influence on the bytes. A position is two numbers, so
+// a run resumes exactly in the middle of an epoch.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tinyvision/core/tensor.hpp"
+#include "tinyvision/data/augment.hpp"
+#include "tinyvision/data/dataset.hpp"
+
+TINYVISION_BEGIN
+namespace data {
+
+/// Batch `batch` of epoch `epoch`, both counted from 0.
+struct LoaderPosition {
+  Index epoch = 0;
+  Index batch = 0;
+  friend bool operator==(const LoaderPosition&, const LoaderPosition&) = default;
+};
+
+struct Batch {
+  Tensor images;               ///< [n, size, size, 3] f32, preprocessed
+  Tensor labels;               ///< [n] i64
+  std::vector<Index> indices;  ///< numbers of the examples in the data set
+  LoaderPosition position;
+
+  Index size() const { return static_cast<Index>(indices.size()); }
+};
+
+/// An example left out under `skip_bad`, and why.
+struct BadExample {
+  Index index = 0;
+  std::string path, reason;
+};
+
+struct LoaderOptions {
+  Index batch_size = 32;
+  std::uint64_t seed = 0;
+  bool shuffle = true;          ///< a new permutation each epoch: Random(seed, Stream::shuffle, epoch)
+  bool drop_last = true;        ///< leave out a partial last batch
+  bool skip_bad = false;        ///< leave out unreadable images (their batch shrinks) instead of failing
+  int threads = 0;              ///< loader threads; 0 = as many as the machine has
+  Index prefetch = 3;           ///< batches prepared ahead
+  std::size_t cache_bytes = 0;  ///< decoded 8-bit images kept in memory; those beyond are decoded anew each epoch
+  Preprocessing preprocessing;
+  AugmentOptions augmentation;
+
+  /// Order kept, last partial batch kept, no augmentation.
+  static LoaderOptions evaluation(const Preprocessing& preprocessing, Index batch_size = 32) {
+    LoaderOptions options;
+    options.batch_size = batch_size;
+    options.shuffle = options.drop_last = false;
+    options.preprocessing = preprocessing;
+    options.augmentation.mode = Augmentation::none;
+    return options;
+  }
+};
+
+/// One consumer: next(), seek() and the ranges are called from one thread at a time.
+class Loader {
+ public:
+  /// Loads `examples` (numbers in `dataset`). Throws UsageError when an option is out of range, there is no example, or
+  /// `drop_last` leaves no batch.
+  Loader(std::shared_ptr<const Dataset> dataset, std::vector<Index> examples, LoaderOptions options)
+      : dataset_(std::move(dataset)), examples_(std::move(examples)), options_(std::move(options)) {
+    check(dataset_ != nullptr, "loader", "no data set");
+    options_.preprocessing.validate();
+    options_.augmentation.validate();
+    const Index count = static_cast<Index>(examples_.size());
+    if (options_.batch_size < 1) fail_usage("loader", "batch size ", options_.batch_size, " is not positive");
+    if (options_.prefetch < 1) fail_usage("loader", "prefetch ", options_.prefetch, " is not positive");
+    if (options_.threads < 0) fail_usage("loader", options_.threads, " threads");
+    if (count == 0) fail_usage("loader", dataset_->name(), ": no examples to load");
+    for (const Index i : examples_)
+      check(i >= 0 && i < dataset_->size(), "loader", dataset_->name(), ": example ", i, " of ", dataset_->size());
+    batches_ =
+        options_.drop_last ? count / options_.batch_size : (count + options_.batch_size - 1) / options_.batch_size;
+    if (batches_ == 0)
+      fail_usage("loader", dataset_->name(), ": ", count, " examples fill no batch of ", options_.batch_size);
+    if (options_.cache_bytes > 0) cache_.resize(static_cast<std::size_t>(dataset_->size()));
+    const unsigned machine = std::max(1u, std::thread::hardware_concurrency());
+    const int threads = options_.threads > 0 ? options_.threads : static_cast<int>(machine);
+    for (int i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  }
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+  ~Loader() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
+
+  Index batches_per_epoch() const { return batches_; }
+  Index examples() const { return static_cast<Index>(examples_.size()); }
+  const LoaderOptions& options() const { return options_; }
+  const Dataset& dataset() const { return *dataset_; }
+
+  /// The batch that the next call of next() will return.
+  LoaderPosition position() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return position_;
+  }
+  /// Continues at `position`; batch == batches_per_epoch() means the start of the next epoch.
+  void seek(LoaderPosition position) {
+    check(position.epoch >= 0 && position.batch >= 0 && position.batch <= batches_, "loader", "seek to epoch ",
+          position.epoch, " batch ", position.batch, " of ", batches_);
+    if (position.batch == batches_) position = {position.epoch + 1, 0};
+    const std::lock_guard<std::mutex> lock(mutex_);
+    slots_.clear();  // a worker still busy with one of them finishes it unheard
+    orders_.clear();
+    position_ = open_ = position;
+    wanted_epoch_ = position.epoch;
+    wake_.notify_all();
+  }
+  void seek(Index epoch, Index batch) { seek({epoch, batch}); }
+
+  /// The next batch; epochs follow each other without end. Throws the UsageError of an unreadable image (again at each
+  /// further call) unless `skip_bad`; then batches can be smaller, and a batch without any readable image is passed
+  /// over.
+  Batch next() {
+    for (Index tried = 0; tried < batches_; ++tried)
+      if (Batch batch = take(); batch.size() > 0) return batch;
+    fail_usage("loader", dataset_->name(), ": none of the ", examples_.size(), " images could be read");
+  }
+
+  /// The batches from the current position to the end of the epoch: `for (const Batch& batch :
+  /// loader.rest_of_epoch())`.
+  class Range {
+   public:
+    class Iterator {
+     public:
+      explicit Iterator(Range* range) : range_(range) {}
+      Batch& operator*() const { return *range_->current_; }
+      Iterator& operator++() {
+        range_->advance();
+        return *this;
+      }
+      bool operator!=(std::default_sentinel_t) const { return range_->current_.has_value(); }
+
+     private:
+      Range* range_;
+    };
+    Iterator begin() {
+      advance();
+      return Iterator(this);
+    }
+    std::default_sentinel_t end() const { return {}; }
+
+   private:
+    friend class Loader;
+    Range(Loader& loader, Index epoch) : loader_(&loader), epoch_(epoch) {}
+    void advance() {
+      current_.reset();
+      while (!current_ && loader_->position().epoch == epoch_)
+        if (Batch batch = loader_->take(); batch.size() > 0) current_ = std::move(batch);
+    }
+    Loader* loader_;
+    Index epoch_;
+    std::optional<Batch> current_;
+  };
+  Range rest_of_epoch() { return Range(*this, position().epoch); }
+  /// All batches of epoch `epoch`.
+  Range epoch(Index epoch) {
+    if (position() != LoaderPosition{epoch, 0}) seek(epoch, 0);
+    return Range(*this, epoch);
+  }
+
+  /// Examples skipped so far (skip_bad), each once, in order of their numbers.
+  std::vector<BadExample> bad_examples() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::vector<BadExample> all;
+    for (const auto& [index, reason] : bad_) all.push_back({index, dataset_->path(index), reason});
+    return all;
+  }
+
+ private:
+  // A batch in preparation. Everything but its own example's pixels is guarded by mutex_.
+  struct Slot {
+    LoaderPosition position;
+    std::vector<Index> indices;
+    std::vector<bool> bad;
+    Tensor images;
+    Index claimed = 0, done = 0;
+    Index failed_at = -1;  // smallest failing place, so that the error does not depend on timing
+    std::exception_ptr error;
+    bool ready() const { return done == static_cast<Index>(indices.size()); }
+  };
+
+  LoaderPosition after(LoaderPosition p) const {
+    return p.batch + 1 < batches_ ? LoaderPosition{p.epoch, p.batch + 1} : LoaderPosition{p.epoch + 1, 0};
+  }
+
+  // An evaluation pass is rarely followed by another one at once: its loader enters an epoch only when asked for it.
+  bool may_open() const {
+    return static_cast<Index>(slots_.size()) < options_.prefetch && (options_.shuffle || open_.epoch <= wanted_epoch_);
+  }
+
+  const std::vector<Index>& order(Index epoch) {
+    orders_.erase(orders_.begin(), orders_.lower_bound(position_.epoch));
+    auto [found, added] = orders_.try_emplace(epoch);
+    if (added) {
+      found->second = examples_;
+      if (options_.shuffle) {
+        const auto permutation =
+            Random(options_.seed, Stream::shuffle, static_cast<std::uint64_t>(epoch)).permutation(examples());
+        for (std::size_t i = 0; i < examples_.size(); ++i)
+          found->second[i] = examples_[static_cast<std::size_t>(permutation[i])];
+      }
+    }
+    return found->second;
+  }
+
+  void open_slot() {
+    auto slot = std::make_shared<Slot>();
+    slot->position = open_;
+    const std::vector<Index>& all = order(open_.epoch);
+    const Index begin = open_.batch * options_.batch_size, end = std::min(begin + options_.batch_size, examples());
+    slot->indices.assign(all.begin() + begin, all.begin() + end);
+    slot->bad.resize(slot->indices.size());
+    const Index size = options_.preprocessing.image_size;
+    slot->images = Tensor::empty({end - begin, size, size, 3});
+    slots_.push_back(std::move(slot));
+    open_ = after(open_);
+  }
+
+  // The next example nobody works on, or no slot.
+  std::pair<std::shared_ptr<Slot>, Index> claim() {
+    for (const std::shared_ptr<Slot>& slot : slots_)
+      if (slot->claimed < static_cast<Index>(slot->indices.size())) return {slot, slot->claimed++};
+    if (!may_open()) return {};
+    open_slot();
+    return {slots_.back(), slots_.back()->claimed++};
+  }
+
+  void work() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!stopping_) {
+      std::shared_ptr<Slot> slot;
+      Index place = 0;
+      try {
+        std::tie(slot, place) = claim();
+      } catch (...) {
+        failure_ = std::current_exception();  // out of memory while a batch was opened
+        ready_.notify_all();
+        return;
+      }
+      if (slot == nullptr) {
+        wake_.wait(lock);
+        continue;
+      }
+      lock.unlock();
+      std::exception_ptr error;
+      std::string reason;
+      bool unreadable = false;
+      try {
+        prepare(*slot, place);
+      } catch (const UsageError& e) {
+        error = std::current_exception();
+        reason = e.what();
+        unreadable = true;
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      if (unreadable && options_.skip_bad) {
+        slot->bad[static_cast<std::size_t>(place)] = true;
+        bad_.emplace(slot->indices[static_cast<std::size_t>(place)], reason);
+      } else if (error && (slot->failed_at < 0 || place < slot->failed_at)) {
+        slot->failed_at = place;
+        slot->error = error;
+      }
+      ++slot->done;
+      if (slot->ready()) ready_.notify_all();
+    }
+  }
+
+  void prepare(const Slot& slot, Index place) {
+    const Index index = slot.indices[static_cast<std::size_t>(place)];
+    float* out = slot.images.data<float>() + place * options_.preprocessing.floats();
+    const std::shared_ptr<const Image> image = fetch(index);
+    augment(*image, options_.preprocessing, options_.augmentation, options_.seed, slot.position.epoch,
+            slot.position.batch * options_.batch_size + place, out);
+  }
+
+  std::shared_ptr<const Image> fetch(Index index) {
+    if (options_.cache_bytes > 0) {
+      const std::lock_guard<std::mutex> lock(cache_mutex_);
+      if (const auto& held = cache_[static_cast<std::size_t>(index)]) return held;
+    }
+    auto image = std::make_shared<const Image>(dataset_->image(index));
+    if (options_.cache_bytes > 0) {
+      const std::lock_guard<std::mutex> lock(cache_mutex_);
+      auto& place = cache_[static_cast<std::size_t>(index)];
+      // No eviction: each epoch asks for every image once, so replacing one by another gains nothing.
+      if (place == nullptr && cached_bytes_ + image->bytes() <= options_.cache_bytes) {
+        cached_bytes_ += image->bytes();
+        place = image;
+      }
+    }
+    return image;
+  }
+
+  // Waits for the front batch and moves the position on; empty when all its images were skipped.
+  Batch take() {
+    std::shared_ptr<Slot> slot;
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      wanted_epoch_ = position_.epoch;
+      wake_.notify_all();
+      ready_.wait(lock, [this] { return failure_ || (!slots_.empty() && slots_.front()->ready()); });
+      if (failure_) std::rethrow_exception(failure_);
+      slot = slots_.front();
+      if (slot->error) std::rethrow_exception(slot->error);
+      slots_.pop_front();
+      position_ = after(position_);
+    }
+    wake_.notify_all();
+    Batch batch;
+    batch.position = slot->position;
+    Index kept = 0;
+    const Index floats = options_.preprocessing.floats();
+    for (std::size_t i = 0; i < slot->indices.size(); ++i) {
+      if (slot->bad[i]) continue;
+      float* images = slot->images.data<float>();
+      if (kept != static_cast<Index>(i))
+        std::copy_n(images + static_cast<Index>(i) * floats, floats, images + kept * floats);
+      batch.indices.push_back(slot->indices[i]);
+      ++kept;
+    }
+    batch.images = slot->images.slice_batch(0, kept);
+    batch.labels = Tensor::empty({kept}, DType::i64);
+    for (Index i = 0; i < kept; ++i)
+      batch.labels.data<std::int64_t>()[i] = dataset_->label(batch.indices[static_cast<std::size_t>(i)]);
+    return batch;
+  }
+
+  std::shared_ptr<const Dataset> dataset_;
+  std::vector<Index> examples_;
+  LoaderOptions options_;
+  Index batches_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_, ready_;
+  std::deque<std::shared_ptr<Slot>> slots_;  // front = the next batch to hand out
+  std::map<Index, std::vector<Index>> orders_;
+  std::map<Index, std::string> bad_;
+  LoaderPosition position_, open_;  // next to hand out, next to prepare
+  Index wanted_epoch_ = 0;
+  std::exception_ptr failure_;
+  bool stopping_ = false;
+
+  std::mutex cache_mutex_;
+  std::vector<std::shared_ptr<const Image>> cache_;
+  std::size_t cached_bytes_ = 0;
+
+  std::vector<std::thread> workers_;  // last: they use everything above
+};
+
+}  // namespace data
+TINYVISION_END

@@ -1,0 +1,214 @@
+// Batch normalisation (Ioffe and Szegedy, "Batch Normalization", ICML 2015), its state, and the composite
+// convolution + batch norm + activation (+ residual).
+//
+// With N = number of pixels of the batch and, per channel,
+//   mean = (1/N) sum x        variance = (1/N) sum (x - mean)^2             (biased; in training)
+//   xhat = (x - mean) / sqrt(variance + epsilon)      y = gamma xhat + beta
+//   moving_mean     <- d moving_mean     + (1-d) mean
+//   moving_variance <- d moving_variance + (1-d) variance N / max(N-1, 1)   (unbiased, as TensorFlow and PyTorch do)
+// Evaluation uses the moving statistics instead, as constants.
+//
+// Derivative. Through mean and variance every x touches every y; collecting terms,
+//   dbeta = sum dy      dgamma = sum dy xhat
+//   dx = gamma / sqrt(variance + epsilon) (dy - dbeta/N - xhat dgamma/N)
+// and in evaluation dx = gamma / sqrt(moving_variance + epsilon) dy.
+// Numerics: sums over pixels are accumulated in f64, in an order fixed by the shape.
+#pragma once
+
+#include <cmath>
+
+#include "tinyvision/cpu/batch_norm.hpp"
+#include "tinyvision/ops/conv2d.hpp"
+#include "tinyvision/reference/batch_norm.hpp"
+
+TINYVISION_BEGIN
+
+/// Parameters and buffers of one batch norm, all [C]. `gamma` may be undefined (no scale: gamma = 1).
+struct BatchNormState {
+  Variable gamma, beta, moving_mean, moving_variance;
+};
+
+struct BatchNormOptions {
+  double epsilon = 1e-3;
+  double decay = 0.997;                       ///< d above
+  bool training = false;                      ///< batch statistics, and an update of the moving ones
+  Activation activation = Activation::none;   ///< applied last
+};
+
+namespace detail {
+
+/// Per-channel vectors of one application of a batch norm, in the activation's dtype.
+struct NormVectors {
+  Tensor mean, inv_std, scale;  ///< scale = gamma * inv_std
+
+  static NormVectors make(Index channels, DType dtype) {
+    return {Tensor::empty({channels}, dtype), Tensor::empty({channels}, dtype), Tensor::empty({channels}, dtype)};
+  }
+};
+
+inline void check_batch_norm(Index channels, const BatchNormState& state) {
+  for (const Variable* v : {&state.beta, &state.moving_mean, &state.moving_variance, &state.gamma}) {
+    if (!v->defined() && v == &state.gamma) continue;
+    check(v->defined() && v->shape() == Shape{channels}, "batch_norm", "input has ", channels,
+          " channels, a parameter is ", v->defined() ? v->value().text() : std::string("undefined"));
+  }
+}
+
+/// inv_std and scale from a variance.
+template <class T>
+void finish_norm(const NormVectors& v, const T* variance, const Variable& gamma, double epsilon) {
+  const T* g = gamma.defined() ? gamma.value().data<T>() : nullptr;
+  for (Index c = 0; c < v.mean.count(); ++c) {
+    const double inv_std = 1.0 / std::sqrt(static_cast<double>(variance[c]) + epsilon);
+    v.inv_std.data<T>()[c] = static_cast<T>(inv_std);
+    v.scale.data<T>()[c] = static_cast<T>(inv_std * (g ? static_cast<double>(g[c]) : 1.0));
+  }
+}
+
+/// Vectors from the moving statistics.
+inline NormVectors moving_norm(const BatchNormState& state, double epsilon, DType dtype) {
+  NormVectors v = NormVectors::make(state.beta.shape()[0], dtype);
+  v.mean = state.moving_mean.value();
+  visit_float("batch_norm", dtype,
+              [&]<class T>(T) { finish_norm<T>(v, state.moving_variance.value().data<T>(), state.gamma, epsilon); });
+  return v;
+}
+
+/// Vectors from the statistics of x; updates the moving statistics.
+inline NormVectors batch_norm_from_batch(const Tensor& x, const BatchNormState& state, const BatchNormOptions& options) {
+  const Index channels = x.shape().back(), rows = x.rows();
+  check(rows > 0, "batch_norm", "no pixels to take statistics of: ", x.shape());
+  NormVectors v = NormVectors::make(channels, x.dtype());
+  visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
+    const Tensor variance = Tensor::empty({channels}, x.dtype());
+    const auto run = use_reference() ? &reference::batch_norm_statistics<T> : &cpu::batch_norm_statistics<T>;
+    run(rows, channels, x.data<T>(), x.pitch(), v.mean.template data<T>(), variance.data<T>());
+    finish_norm<T>(v, variance.data<T>(), state.gamma, options.epsilon);
+    const double unbiased = static_cast<double>(rows) / static_cast<double>(std::max<Index>(rows - 1, 1));
+    const double keep = options.decay, take = 1 - options.decay;
+    T* moving_mean = state.moving_mean.value().data<T>();
+    T* moving_variance = state.moving_variance.value().data<T>();
+    for (Index c = 0; c < channels; ++c) {
+      moving_mean[c] = static_cast<T>(keep * moving_mean[c] + take * v.mean.template data<T>()[c]);
+      moving_variance[c] = static_cast<T>(keep * moving_variance[c] + take * (unbiased * variance.data<T>()[c]));
+    }
+  });
+  state.moving_mean.mark_changed();
+  state.moving_variance.mark_changed();
+  return v;
+}
+
+/// z = act((x - mean) scale + beta + residual).
+inline void apply_norm(const Tensor& x, const NormVectors& v, const Variable& beta, const Tensor& residual,
+                       Activation activation, const Tensor& z) {
+  visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
+    const auto run = use_reference() ? &reference::batch_norm_apply<T> : &cpu::batch_norm_apply<T>;
+    run(x.rows(), x.shape().back(), x.data<T>(), x.pitch(), v.mean.data<T>(), v.scale.data<T>(), beta.value().data<T>(),
+        residual.defined() ? residual.data<T>() : nullptr, residual.defined() ? residual.pitch() : 0, activation,
+        z.data<T>(), z.pitch());
+  });
+}
+
+/// Gradients of z = act(BN(x) + residual): adds those of gamma, beta and residual, and returns that of x, which may reuse
+/// dz's memory. `z` is read only when there is an activation.
+inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, const NormVectors& v,
+                            const BatchNormState& state, const Variable& residual, const BatchNormOptions& options) {
+  const Index rows = x.rows(), channels = x.shape().back();
+  // Without a residual the kernel reads each dz before it writes the dx of the same place, so the buffer can be shared.
+  const bool pass_residual = residual.defined() && residual.requires_gradient();
+  const Tensor dx = pass_residual ? Tensor::empty(x.shape(), x.dtype()) : dz;
+  visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
+    const Tensor sums = Tensor::empty({2, channels}, x.dtype());
+    T* sum_dy_xhat = sums.data<T>();
+    T* sum_dy = sum_dy_xhat + channels;
+    const T* z_data = options.activation == Activation::none ? nullptr : z.data<T>();
+    const T* gamma = state.gamma.defined() ? state.gamma.value().data<T>() : nullptr;
+    const auto reduce = use_reference() ? &reference::batch_norm_backward_reduce<T> : &cpu::batch_norm_backward_reduce<T>;
+    reduce(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
+           v.inv_std.data<T>(), options.activation, sum_dy_xhat, sum_dy);
+    GradientSink dresidual;
+    if (pass_residual) dresidual = residual.gradient_sink();
+    T* dr = pass_residual ? dresidual.tensor.template data<T>() : nullptr;
+    const Index drp = pass_residual ? dresidual.tensor.pitch() : 0;
+    if (options.training) {
+      const auto apply = use_reference() ? &reference::batch_norm_backward_apply<T> : &cpu::batch_norm_backward_apply<T>;
+      apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
+            v.inv_std.data<T>(), gamma, options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false, dr, drp,
+            dresidual.accumulate);
+    } else {
+      const auto apply =
+          use_reference() ? &reference::batch_norm_backward_apply_frozen<T> : &cpu::batch_norm_backward_apply_frozen<T>;
+      apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), v.inv_std.data<T>(), gamma, options.activation,
+            dx.data<T>(), dx.pitch(), false, dr, drp, dresidual.accumulate);
+    }
+    if (state.gamma.defined()) add_gradient(state.gamma, sums.slice_batch(0, 1).reshape({channels}), false);
+    add_gradient(state.beta, sums.slice_batch(1, 1).reshape({channels}), false);
+  });
+  return dx;
+}
+
+}  // namespace detail
+
+/// Batch norm over the last dimension of x [...,C], then the activation. `into` is an optional output slice.
+inline Variable batch_norm(const Variable& x, const BatchNormState& state, const BatchNormOptions& options,
+                           const Tensor& into = Tensor()) {
+  detail::check_batch_norm(x.shape().back(), state);
+  const auto v = options.training ? detail::batch_norm_from_batch(x.value(), state, options)
+                                  : detail::moving_norm(state, options.epsilon, x.dtype());
+  const Tensor z = output_tensor("batch_norm", x.shape(), x.dtype(), into);
+  detail::apply_norm(x.value(), v, state.beta, Tensor(), options.activation, z);
+  if (!needs_record(x, state.gamma, state.beta)) return Variable(z);
+  return Variable::result("batch_norm", z, {x, state.gamma, state.beta}, [=](const Tensor& dz) {
+    add_gradient(x, detail::norm_backward(x.value(), z, dz, v, state, Variable(), options), true);
+  });
+}
+
+/// act(BN(conv(x, w)) + residual), one op with one backward. In evaluation the batch norm is folded into the
+/// convolution's epilogue: conv * scale + (beta - mean * scale). `residual` may be undefined.
+/// Equal to the plain spelling conv2d, batch_norm, add, relu up to rounding.
+inline Variable conv2d_batch_norm(ConvKind kind, const Variable& x, const Variable& w, const BatchNormState& state,
+                                  const ConvOptions& conv_options, const BatchNormOptions& options,
+                                  const Variable& residual = Variable(), const Tensor& into = Tensor()) {
+  const WindowGeometry g = conv_geometry(kind, x.value(), w.value(), conv_options);
+  detail::check_batch_norm(g.out_c, state);
+  const Shape shape = output_shape(g);
+  if (residual.defined())
+    check(residual.shape() == shape && residual.dtype() == x.dtype(), "conv2d_batch_norm", "residual is ",
+          residual.value().text(), ", the convolution's output ", shape);
+  const Tensor z = output_tensor("conv2d_batch_norm", shape, x.dtype(), into);
+  const bool record = needs_record(x, w, state.gamma, state.beta, residual);
+
+  if (!options.training && !record) {
+    const auto v = detail::moving_norm(state, options.epsilon, x.dtype());
+    visit_float("conv2d_batch_norm", x.dtype(), [&]<class T>(T) {
+      const Tensor shift = Tensor::empty({g.out_c}, x.dtype());
+      for (Index c = 0; c < g.out_c; ++c)
+        shift.data<T>()[c] = static_cast<T>(static_cast<double>(state.beta.value().data<T>()[c]) -
+                                            static_cast<double>(v.mean.data<T>()[c]) * v.scale.data<T>()[c]);
+      Epilogue<T> epilogue;
+      epilogue.scale = v.scale.data<T>();
+      epilogue.shift = shift.data<T>();
+      epilogue.activation = options.activation;
+      if (residual.defined()) {
+        epilogue.residual = residual.value().data<T>();
+        epilogue.residual_pitch = residual.value().pitch();
+      }
+      conv_forward(kind, g, x.value(), w, epilogue, z);
+    });
+    return Variable(z);
+  }
+
+  const Tensor y = Tensor::empty(shape, x.dtype());
+  visit_float("conv2d_batch_norm", x.dtype(),
+              [&]<class T>(T) { conv_forward(kind, g, x.value(), w, Epilogue<T>{}, y); });
+  const auto v = options.training ? detail::batch_norm_from_batch(y, state, options)
+                                  : detail::moving_norm(state, options.epsilon, x.dtype());
+  detail::apply_norm(y, v, state.beta, residual.defined() ? residual.value() : Tensor(), options.activation, z);
+  if (!record) return Variable(z);
+  return Variable::result("conv2d_batch_norm", z, {x, w, state.gamma, state.beta, residual}, [=](const Tensor& dz) {
+    const Tensor dy = detail::norm_backward(y, z, dz, v, state, residual, options);
+    conv_backward(kind, g, x, w, dy);
+  });
+}
+
+TINYVISION_END

@@ -1,0 +1,193 @@
+// One training step, and everything that changes during training.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tinyvision/nn/network.hpp"
+#include "tinyvision/ops/loss.hpp"
+#include "tinyvision/optim/ema.hpp"
+#include "tinyvision/optim/schedule.hpp"
+#include "tinyvision/optim/sgd.hpp"
+#include "tinyvision/train/decay_set.hpp"
+
+TINYVISION_BEGIN
+
+struct TrainerOptions {
+  Schedule schedule;
+  double momentum = 0.9;
+  double weight_decay = 0;
+  DecaySet decay_set = DecaySet::conv_fc;
+  std::optional<double> bn_decay;  ///< the network's own when absent
+  double ema_decay = 0;            ///< 0: no moving average of weights
+  bool ema_ramp_up = false;        ///< TF-Slim's min(d, (1+t)/(10+t))
+  double label_smoothing = 0;
+  double dropout_keep = 1;
+  /// Batches are cut into this many equal parts whose gradients are summed before one update. Batch norm sees each part
+  /// alone, so its statistics are those of batch / accumulate examples.
+  Index accumulate = 1;
+  std::uint64_t seed = 0;          ///< of dropout
+  bool fused = true;
+};
+
+/// What a step reports. `loss` is the total: `cross_entropy` plus the weight-decay penalty before the update.
+struct StepResult {
+  double loss = 0;
+  double cross_entropy = 0;
+  double learning_rate = 0;
+  Index correct = 0;
+  Index examples = 0;
+};
+
+/// The loss of a step was NaN or infinite; `what()` names the first operation whose result was.
+class NonFiniteError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Trains a network: Nesterov SGD on softmax cross-entropy, with schedule, weight decay and an optional moving average.
+class Trainer {
+ public:
+  Trainer(std::shared_ptr<Network> network, const TrainerOptions& options)
+      : network_(std::move(network)), options_(options) {
+    check(options.accumulate >= 1, "trainer", "accumulate must be at least 1, got ", options.accumulate);
+    std::vector<Variable> trained, averaged;
+    std::vector<bool> decay_flags;
+    for (const Parameter& p : network_->parameters()) {
+      averaged.push_back(p.variable);
+      if (!p.trainable()) continue;
+      trained.push_back(p.variable);
+      decay_flags.push_back(decays(p, options.decay_set));
+    }
+    sgd_ = Sgd(trained, decay_flags, options.momentum, options.weight_decay);
+    if (options.ema_decay > 0) ema_.emplace(std::move(averaged), options.ema_decay, options.ema_ramp_up);
+  }
+
+  /// One step: gradients, then the update. images [N,H,W,3], labels [N]. Throws NonFiniteError when the loss is not
+  /// finite; weights and momentum are then untouched.
+  StepResult step(const Tensor& images, const Tensor& labels) {
+    const StepResult result = compute_gradients(images, labels);
+    update();
+    return result;
+  }
+
+  /// Forward and backward. Afterwards gradients are those of the total loss, weight decay included. `trace` and `kept`,
+  /// when given, receive the operations' results and the (last part's) outputs.
+  StepResult compute_gradients(const Tensor& images, const Tensor& labels, Trace* trace = nullptr,
+                               Outputs* kept = nullptr) {
+    const Index n = images.dim(0), parts = options_.accumulate;
+    check(n > 0 && n % parts == 0, "trainer", "a batch of ", n, " cannot be cut into ", parts, " equal parts");
+    StepResult result{sgd_.penalty(), 0, options_.schedule(steps_done_), 0, n};
+    for (Index part = 0; part < parts; ++part) {
+      const Tensor x = images.slice_batch(part * (n / parts), n / parts);
+      const Tensor y = labels.slice_batch(part * (n / parts), n / parts);
+      const Outputs outputs = network_->forward(Variable(x), context(trace, part));
+      const Variable loss = softmax_cross_entropy(outputs.logits, y, options_.label_smoothing);
+      const double value = loss.value().item();
+      if (!std::isfinite(value)) {
+        sgd_.clear_gradients();
+        throw NonFiniteError(concat_text("[trainer] loss is ", value, " at step ", steps_done_, ": ", blame(x)));
+      }
+      if (kept) *kept = outputs;
+      result.cross_entropy += value / static_cast<double>(parts);
+      result.correct += count_correct(outputs.logits.value(), y);
+      backward(loss, Tensor::full({1}, 1.0 / static_cast<double>(parts), loss.dtype()));
+    }
+    result.loss += result.cross_entropy;
+    sgd_.add_weight_decay();
+    return result;
+  }
+
+  /// Applies the gradients and clears them.
+  void update() {
+    sgd_.step(options_.schedule(steps_done_));
+    if (ema_) ema_->update(steps_done_);
+    sgd_.clear_gradients();
+    ++steps_done_;
+  }
+
+  const std::shared_ptr<Network>& network() const { return network_; }
+  const TrainerOptions& options() const { return options_; }
+  const Sgd& sgd() const { return sgd_; }
+  const Ema* ema() const { return ema_ ? &*ema_ : nullptr; }
+  Index steps_done() const { return steps_done_; }
+
+  /// All tensors that a resumed run needs, by name: `weight/<variable>` (moving statistics included),
+  /// `velocity/<variable>`, `ema/<variable>`. They share storage with the trainer: copying into them restores a state.
+  std::vector<std::pair<std::string, Tensor>> state_tensors() const {
+    std::vector<std::pair<std::string, Tensor>> tensors;
+    std::size_t trained = 0, averaged = 0;
+    for (const Parameter& p : network_->parameters()) {
+      tensors.emplace_back("weight/" + p.name, p.variable.value());
+      if (p.trainable()) tensors.emplace_back("velocity/" + p.name, sgd_.entries()[trained++].velocity);
+      if (ema_) tensors.emplace_back("ema/" + p.name, ema_->shadows()[averaged++]);
+    }
+    return tensors;
+  }
+  /// To be called after values were copied into `state_tensors()`.
+  void set_steps_done(Index steps) {
+    steps_done_ = steps;
+    for (const Parameter& p : network_->parameters()) p.variable.mark_changed();
+  }
+
+ private:
+  Context context(Trace* trace, Index part) const {
+    Context c;
+    c.training = true;
+    c.fused = options_.fused;
+    c.bn_decay = options_.bn_decay;
+    c.dropout_keep = options_.dropout_keep;
+    c.seed = options_.seed;
+    c.step = static_cast<std::uint64_t>(steps_done_ * options_.accumulate + part);
+    c.trace = trace;
+    return c;
+  }
+
+  static Index count_correct(const Tensor& logits, const Tensor& labels) {
+    Index correct = 0;
+    visit_float("trainer", logits.dtype(), [&]<class T>(T) {
+      for (Index i = 0; i < logits.rows(); ++i) {
+        const T* row = logits.data<T>() + i * logits.pitch();
+        correct += std::max_element(row, row + logits.shape().back()) - row == labels.data<std::int64_t>()[i];
+      }
+    });
+    return correct;
+  }
+
+  /// Replays the forward pass operation by operation and names the first that is not finite.
+  std::string blame(const Tensor& images) const {
+    const NoGradient guard;
+    for (const Parameter& p : network_->parameters())
+      if (!finite(p.variable.value())) return "parameter " + p.name + " is not finite";
+    std::vector<Tensor> statistics;  // the replay must not move the moving averages once more
+    for (const Parameter& p : network_->parameters())
+      if (!p.trainable()) statistics.push_back(p.variable.value().clone());
+    Trace trace;
+    Context replay = context(&trace, 0);
+    replay.fused = false;
+    network_->forward(Variable(images), replay);
+    std::size_t k = 0;
+    for (const Parameter& p : network_->parameters())
+      if (!p.trainable()) p.variable.value().copy_from(statistics[k++]);
+    for (const Trace::Row& row : trace.rows())
+      if (!finite(row.value)) return concat_text("operation ", row.id, " (", row.name, ") is the first with a non-finite result");
+    return "every operation is finite; the loss itself overflowed";
+  }
+
+  static bool finite(const Tensor& tensor) {
+    const Tensor t = tensor.packed();
+    return visit_float("trainer", t.dtype(), [&]<class T>(T) { return cpu::all_finite(t.count(), t.data<T>()); });
+  }
+
+  std::shared_ptr<Network> network_;
+  TrainerOptions options_;
+  Sgd sgd_;
+  std::optional<Ema> ema_;
+  Index steps_done_ = 0;
+};
+
+TINYVISION_END

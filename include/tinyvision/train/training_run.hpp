@@ -1,0 +1,114 @@
+// A training run that survives anything: checkpoints, resume in the middle of an epoch, a curve, a clean stop.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tinyvision/checkpoint/state_file.hpp"
+#include "tinyvision/data/loader.hpp"
+#include "tinyvision/train/trainer.hpp"
+
+TINYVISION_BEGIN
+
+struct TrainingRunOptions {
+  std::string folder;            ///< where checkpoints go; empty: none are written
+  Index steps = 0;               ///< total number of steps, those before a resume included
+  Index checkpoint_every = 500;  ///< steps between checkpoints
+  std::string fingerprint;       ///< digest of all that must be equal for a resume: configuration, weights, split
+  std::function<bool()> should_stop;                         ///< asked after every step
+  std::function<void(Index step, const StepResult&)> on_step;
+};
+
+/// One row of the training curve per step.
+struct CurveRow {
+  double loss, cross_entropy, accuracy, learning_rate;
+};
+
+struct TrainingRunResult {
+  std::vector<CurveRow> curve;  ///< of all steps, those before a resume included
+  bool finished = false;        ///< false: stopped on request; a checkpoint was written
+  Index resumed_from = 0;       ///< step at which this call began
+};
+
+/// The whole of what changes during a run, as one file: parameters, moving statistics, momentum, averages, the number of
+/// steps, the loader's position and the curve. Random numbers are functions of (seed, step), so they need no state.
+class TrainingState {
+ public:
+  TrainingState(Trainer& trainer, data::Loader& loader, std::string fingerprint)
+      : trainer_(trainer), loader_(loader), fingerprint_(std::move(fingerprint)) {}
+
+  void save(const std::string& folder, const std::vector<CurveRow>& curve) const {
+    checkpoint::StateFile file;
+    file.tensors = trainer_.state_tensors();
+    const Tensor rows = Tensor::empty({static_cast<Index>(curve.size()), 4}, DType::f64);
+    for (std::size_t i = 0; i < curve.size(); ++i) {
+      const double row[4] = {curve[i].loss, curve[i].cross_entropy, curve[i].accuracy, curve[i].learning_rate};
+      std::copy_n(row, 4, rows.data<double>() + 4 * i);
+    }
+    file.tensors.emplace_back("curve", rows);
+    file.metadata["fingerprint"] = fingerprint_;
+    file.metadata["steps"] = std::to_string(trainer_.steps_done());
+    const auto position = loader_.position();
+    file.metadata["epoch"] = std::to_string(position.epoch);
+    file.metadata["batch"] = std::to_string(position.batch);
+    checkpoint::save_state(folder, file);
+  }
+
+  /// Restores the newest intact checkpoint in `folder`; false when there is none. Throws UsageError when it belongs to
+  /// another configuration.
+  bool load(const std::string& folder, std::vector<CurveRow>& curve) const {
+    const std::optional<checkpoint::StateFile> file = checkpoint::load_state(folder);
+    if (!file) return false;
+    if (file->metadata.at("fingerprint") != fingerprint_)
+      fail_usage("resume", folder, ": the checkpoint belongs to another configuration, weights or split; give another --out or "
+                 "remove it");
+    for (const auto& [name, target] : trainer_.state_tensors()) target.copy_from(file->tensor(name));
+    const Tensor rows = file->tensor("curve");
+    curve.clear();
+    for (Index i = 0; i < rows.dim(0); ++i) {
+      const double* row = rows.data<double>() + 4 * i;
+      curve.push_back({row[0], row[1], row[2], row[3]});
+    }
+    trainer_.set_steps_done(std::stoll(file->metadata.at("steps")));
+    loader_.seek({std::stoll(file->metadata.at("epoch")), std::stoll(file->metadata.at("batch"))});
+    return true;
+  }
+
+ private:
+  Trainer& trainer_;
+  data::Loader& loader_;
+  std::string fingerprint_;
+};
+
+/// Trains until `options.steps` steps are done or `should_stop` says so, resuming from `options.folder` when it holds a
+/// checkpoint. A stop writes a checkpoint; so does the end. Throws NonFiniteError when a loss is not finite; the last
+/// checkpoint then stays as it is.
+inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, const TrainingRunOptions& options) {
+  TrainingRunResult result;
+  const TrainingState state(trainer, loader, options.fingerprint);
+  const bool keeps = !options.folder.empty();
+  if (keeps) state.load(options.folder, result.curve);
+  result.resumed_from = trainer.steps_done();
+  bool saved = true;
+  while (trainer.steps_done() < options.steps) {
+    const data::Batch batch = loader.next();
+    const StepResult step = trainer.step(batch.images, batch.labels);
+    result.curve.push_back({step.loss, step.cross_entropy,
+                            static_cast<double>(step.correct) / static_cast<double>(step.examples), step.learning_rate});
+    saved = false;
+    if (options.on_step) options.on_step(trainer.steps_done(), step);
+    const bool stop = options.should_stop && options.should_stop();
+    if (keeps && (stop || trainer.steps_done() % options.checkpoint_every == 0)) {
+      state.save(options.folder, result.curve);
+      saved = true;
+    }
+    if (stop && trainer.steps_done() < options.steps) return result;
+  }
+  if (keeps && !saved) state.save(options.folder, result.curve);
+  result.finished = true;
+  return result;
+}
+
+TINYVISION_END

@@ -1,0 +1,253 @@
+"""Independent interpreter of the network tables: executes `<network>.ops.tsv` in PyTorch.
+
+Nothing here is shared with the C++ sources: every operation is spelled out from its definition (batch norm as mean and
+biased variance, depthwise convolution as a sum over taps, TensorFlow's SAME padding recomputed at each size), so that
+agreement with the framework means something. Tensors are NCHW inside, NHWC where they are handed out.
+
+As a program it runs one forward pass and prints the norm of every row's activation:
+
+    ops_interpreter.py --network mobilenet_v1 --weights w.safetensors --batch b.safetensors --mode eval
+"""
+import argparse
+import csv
+import os
+import pathlib
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+NETWORKS = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v2_140", "resnet50_v1", "resnet101_v1", "resnet152_v1")
+MOVING = ("bn_moving_mean", "bn_moving_variance")
+DTYPES = {"f32": torch.float32, "f64": torch.float64}
+
+
+def spec_directory(argument=None):
+    """Folder of the tables: the argument, else $TV_SPEC, else ../shared/spec/networks beside the repository."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    return pathlib.Path(argument or os.environ.get("TV_SPEC") or root / ".." / "shared" / "spec" / "networks")
+
+
+def read_table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def scaled(channels, width):
+    """MobileNet v1's width multiplier: every channel count times `width`, at least 8."""
+    return channels if width == 1.0 else max(int(channels * width), 8)
+
+
+class Network:
+    """The rows and variables of one network, with class count and width multiplier applied to the shapes."""
+
+    def __init__(self, name, spec=None, classes=None, width=1.0, layout="paper"):
+        if name not in NETWORKS:
+            raise SystemExit(f"unknown network {name}: one of {', '.join(NETWORKS)}")
+        if width != 1.0 and name != "mobilenet_v1":
+            raise SystemExit(f"--width applies to mobilenet_v1 alone, not to {name}")
+        folder = spec_directory(spec)
+        suffix = ".public_checkpoint" if layout == "public" else ""
+        self.name = name
+        self.rows = read_table(folder / f"{name}{suffix}.ops.tsv")
+        self.variables = []  # (name, kind, shape, row) with row the 0-based row of the table
+        for index, row in enumerate(read_table(folder / f"{name}.tsv")):
+            if row["group"] == "aux":
+                continue
+            shape = [int(n) for n in row["shape"].split(",")]
+            is_logits = row["group"] == "logits"
+            for axis in range(len(shape)):
+                spatial = len(shape) == 4 and axis < 2
+                multiplier = row["kind"] == "depthwise_weight" and axis == 3
+                last = axis == len(shape) - 1
+                if spatial or multiplier or (len(shape) == 4 and axis == 2 and shape[2] == 3):
+                    continue
+                if is_logits and last:
+                    shape[axis] = classes or shape[axis]
+                else:
+                    shape[axis] = scaled(shape[axis], width)
+            self.variables.append((row["name"], row["kind"], tuple(shape), index))
+        self.l2_slim = {r["name"]: float(r["l2_slim"]) for r in read_table(folder / f"{name}.tsv")}
+        self.classes = self.variables[-1][2][-1]
+        self.feature_id = next(r["id"] for r in self.rows if r["feature"] == "1")
+
+    def trainables(self):
+        return [name for name, kind, _, _ in self.variables if kind not in MOVING]
+
+    def decayed(self, decay_set):
+        """Variables in a decay set: `all` trainables, `conv_fc` weights alone, `slim` as the table's l2_slim says."""
+        kinds = {name: kind for name, kind, _, _ in self.variables}
+        if decay_set == "all":
+            return self.trainables()
+        if decay_set == "conv_fc":
+            return [n for n in self.trainables() if kinds[n].endswith("_weight")]
+        if decay_set == "slim":
+            return [n for n in self.trainables() if self.l2_slim[n] > 0]
+        raise SystemExit(f"unknown decay set {decay_set}")
+
+    def load(self, path, dtype):
+        """Reads the variables from a safetensors file; a missing one or another shape is an error."""
+        stored = load_file(str(path))
+        values = {}
+        for name, _, shape, _ in self.variables:
+            if name not in stored:
+                raise SystemExit(f"{path}: no tensor {name}")
+            if tuple(stored[name].shape) != shape:
+                raise SystemExit(f"{path}: {name} is {tuple(stored[name].shape)}, expected {shape}")
+            values[name] = stored[name].to(dtype).clone()
+        return values
+
+
+def same_padding(size, kernel, stride):
+    """TensorFlow's SAME: (before, after), the odd pixel after."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def pad_for(x, row, kernel, stride, value=0.0):
+    if row["padding"] == "VALID":
+        return x
+    if row["padding"] != "SAME":
+        raise SystemExit(f"row {row['id']}: padding {row['padding']!r}")
+    top, bottom = same_padding(x.shape[2], kernel[0], stride[0])
+    left, right = same_padding(x.shape[3], kernel[1], stride[1])
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+def pair(text):
+    height, width = text.split("x")
+    return int(height), int(width)
+
+
+def depthwise(x, weight, stride):
+    """Depthwise convolution of padded NCHW `x` with `weight` [kh,kw,C,M] as a sum over taps; output channel c*M+m."""
+    kh, kw, channels, multiplier = weight.shape
+    x = x.repeat_interleave(multiplier, dim=1)
+    height = (x.shape[2] - kh) // stride[0] + 1
+    width = (x.shape[3] - kw) // stride[1] + 1
+    y = 0
+    for dy in range(kh):
+        for dx in range(kw):
+            window = x[:, :, dy : dy + (height - 1) * stride[0] + 1 : stride[0],
+                       dx : dx + (width - 1) * stride[1] + 1 : stride[1]]
+            y = y + window * weight[dy, dx].reshape(1, channels * multiplier, 1, 1)
+    return y
+
+
+def batch_norm(x, values, scope, epsilon, training, decay, updates):
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta per channel. Training: the batch's mean and biased variance
+    normalise; the moving average receives the mean and variance * N / max(N - 1, 1)."""
+    def channel(v):
+        return v.reshape(1, -1, 1, 1)
+
+    moving_mean = values[f"{scope}/BatchNorm/moving_mean"]
+    moving_variance = values[f"{scope}/BatchNorm/moving_variance"]
+    if training:
+        count = x.shape[0] * x.shape[2] * x.shape[3]
+        mean = x.sum(dim=(0, 2, 3)) / count
+        variance = ((x - channel(mean)) ** 2).sum(dim=(0, 2, 3)) / count
+        unbiased = variance.detach() * (count / max(count - 1, 1))
+        updates[f"{scope}/BatchNorm/moving_mean"] = decay * moving_mean + (1 - decay) * mean.detach()
+        updates[f"{scope}/BatchNorm/moving_variance"] = decay * moving_variance + (1 - decay) * unbiased
+    else:
+        mean, variance = moving_mean, moving_variance
+    y = (x - channel(mean)) / torch.sqrt(channel(variance) + epsilon)
+    return y * channel(values[f"{scope}/BatchNorm/gamma"]) + channel(values[f"{scope}/BatchNorm/beta"])
+
+
+def forward(network, values, images, training=False, bn_decay=0.9, record=None):
+    """Runs all rows on `images` [N,H,W,3]. Returns (logits [N,K], feature [N,C], updates of the moving statistics);
+    `record`, if given, receives `<id>:<name>` -> the row's output [N,H,W,C]. Dropout is the identity."""
+    outputs, updates = {}, {}
+    for row in network.rows:
+        ins = [outputs[i] for i in row["inputs"].split(",")] if row["inputs"] else []
+        op, name = row["op"], row["name"]
+        if op == "input":
+            y = images.permute(0, 3, 1, 2)
+        elif op in ("conv", "dwconv"):
+            kernel, stride = pair(row["kernel"]), pair(row["stride"])
+            x = pad_for(ins[0], row, kernel, stride)
+            if op == "conv":
+                scope = name
+                weight = values[f"{name}/weights"]
+                if tuple(weight.shape[:2]) != kernel:
+                    raise SystemExit(f"{name}: weight {tuple(weight.shape)} is not {kernel}")
+                y = F.conv2d(x, weight.permute(3, 2, 0, 1), stride=stride)
+            else:
+                scope = name.rsplit("/", 1)[0]
+                y = depthwise(x, values[f"{name}_weights"], stride)
+            if row["bias"] == "1":
+                y = y + values[f"{scope}/biases"].reshape(1, -1, 1, 1)
+            if row["bn_eps"]:
+                y = batch_norm(y, values, scope, float(row["bn_eps"]), training, bn_decay, updates)
+            y = activate(y, row["act"])
+        elif op == "relu":
+            y = activate(ins[0], "relu")
+        elif op == "add":
+            y = ins[0] + ins[1]
+        elif op == "zeropad":
+            top, bottom, left, right = (int(p) for p in row["pad_tblr"].split(","))
+            y = F.pad(ins[0], (left, right, top, bottom))
+        elif op == "maxpool":
+            kernel, stride = pair(row["kernel"]), pair(row["stride"])
+            y = F.max_pool2d(pad_for(ins[0], row, kernel, stride, -float("inf")), kernel, stride)
+        elif op == "globalavgpool" or (op == "avgpool" and row["feature"] == "1"):
+            y = ins[0].mean(dim=(2, 3), keepdim=True)  # a true global mean at every image size
+        elif op in ("dropout", "flatten"):
+            y = ins[0]
+        else:
+            raise SystemExit(f"row {row['id']}: operation {op} is not known here")
+        outputs[row["id"]] = y
+        if record is not None:
+            record[f"{row['id']}:{name}"] = y.detach().permute(0, 2, 3, 1).contiguous()
+    logits = outputs[network.rows[-1]["id"]].flatten(1)
+    return logits, outputs[network.feature_id].flatten(1), updates
+
+
+def activate(x, name):
+    if name == "":
+        return x
+    if name == "relu":
+        return torch.where(x > 0, x, torch.zeros_like(x))
+    if name == "relu6":
+        return torch.where(x > 0, torch.where(x < 6, x, torch.full_like(x, 6.0)), torch.zeros_like(x))
+    raise SystemExit(f"activation {name} is not known here")
+
+
+def cross_entropy(logits, labels, smoothing=0.0):
+    """Mean over the batch of -sum_k target_k log softmax_k, target = (1 - smoothing) * onehot + smoothing / K."""
+    classes = logits.shape[1]
+    target = torch.full_like(logits, smoothing / classes)
+    target[torch.arange(len(labels)), labels] += 1.0 - smoothing
+    log_probability = logits - torch.logsumexp(logits, dim=1, keepdim=True)
+    return -(target * log_probability).sum(dim=1).mean()
+
+
+def add_network_options(parser):
+    parser.add_argument("--network", required=True, choices=NETWORKS)
+    parser.add_argument("--classes", type=int, help="size of the logits layer (default: the table's)")
+    parser.add_argument("--width", type=float, default=1.0, help="MobileNet v1's width multiplier")
+    parser.add_argument("--layout", choices=("paper", "public"), default="paper", help="ResNet: which ops table")
+    parser.add_argument("--spec", help="folder of the tables (default $TV_SPEC or ../shared/spec/networks)")
+    parser.add_argument("--dtype", choices=sorted(DTYPES), default="f64")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_network_options(parser)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--batch", required=True, help="safetensors with images [N,H,W,3] and labels [N]")
+    parser.add_argument("--mode", choices=("train", "eval"), default="eval")
+    arguments = parser.parse_args()
+    dtype = DTYPES[arguments.dtype]
+    network = Network(arguments.network, arguments.spec, arguments.classes, arguments.width, arguments.layout)
+    record = {}
+    with torch.no_grad():
+        images = load_file(arguments.batch)["images"].to(dtype)
+        forward(network, network.load(arguments.weights, dtype), images, arguments.mode == "train", record=record)
+    for name, value in record.items():
+        print(f"{name}\t{'x'.join(map(str, value.shape))}\t{value.norm().item():.17g}")
+
+
+if __name__ == "__main__":
+    main()

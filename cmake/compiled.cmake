@@ -1,10 +1,18 @@
 # tinyvision::compiled: the kernels instantiated once, from the same headers. Tests, apps and benches link it to build
-# quickly; users may, and need not.
+# quickly; users may (find_package(tinyvision COMPONENTS compiled)), and need not.
 file(GLOB TINYVISION_COMPILED CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/compiled/*.cpp)
 if(TINYVISION_COMPILED)
   add_library(tinyvision_compiled STATIC ${TINYVISION_COMPILED})
-  target_link_libraries(tinyvision_compiled PUBLIC tinyvision PRIVATE tinyvision_warnings)
+  target_link_libraries(tinyvision_compiled PUBLIC tinyvision PRIVATE $<BUILD_INTERFACE:tinyvision_warnings>)
   target_compile_definitions(tinyvision_compiled PUBLIC TINYVISION_COMPILED=1)
+  set_target_properties(tinyvision_compiled PROPERTIES EXPORT_NAME compiled)
+  if(NOT PROJECT_IS_TOP_LEVEL)
+    set_target_properties(tinyvision_compiled PROPERTIES EXCLUDE_FROM_ALL TRUE)
+  endif()
+  if(TINYVISION_INSTALL)
+    install(TARGETS tinyvision_compiled EXPORT tinyvision-compiled-targets DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(EXPORT tinyvision-compiled-targets NAMESPACE tinyvision:: DESTINATION ${TINYVISION_PACKAGE_DIR})
+  endif()
 else()
   add_library(tinyvision_compiled INTERFACE)
   target_link_libraries(tinyvision_compiled INTERFACE tinyvision)

@@ -4,6 +4,7 @@
 #   image   decoding images and reading gzip'd data sets      libjpeg-turbo, stb, zlib
 #   json    weight files, results                             nlohmann-json
 #   stats   intervals and tests                               Boost.Math (headers)
+# and, needing none, compiled: the kernels as a static library (compiled.cmake).
 #
 # The same list stands in tinyvision-config.cmake.in, for programs that use the installed package.
 set(TINYVISION_COMPONENTS image json stats CACHE STRING "Components to provide")

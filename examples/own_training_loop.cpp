@@ -5,6 +5,8 @@
 #include <cstdio>
 
 #include "tinyvision/core/random.hpp"
+#include "tinyvision/ops/conv2d.hpp"
+#include "tinyvision/ops/elementwise.hpp"
 #include "tinyvision/ops/linear.hpp"
 #include "tinyvision/ops/loss.hpp"
 #include "tinyvision/ops/pool.hpp"
@@ -28,7 +30,7 @@ Batch make_batch(std::uint64_t step, Index count) {
     for (Index i = 0; i < 64; ++i) {
       const Index position = n % 2 == 0 ? i / 8 : i % 8;
       const double noise = random.normal(static_cast<std::uint64_t>(64 * n + i));
-      batch.images.data<float>()[64 * n + i] = static_cast<float>((position % 2 == 0 ? 1.0 : -1.0) + 0.7 * noise);
+      batch.images.data<float>()[64 * n + i] = static_cast<float>((position % 2 == 0 ? 1.0 : -1.0) + 2 * noise);
     }
   }
   return batch;
@@ -45,7 +47,7 @@ Variable parameter(const Shape& shape, std::uint64_t number, double deviation) {
 int main() {
   const Variable filters = parameter({3, 3, 1, 8}, 0, 0.3), weights = parameter({8, 2}, 1, 0.3), bias = parameter({2}, 2, 0);
   const auto forward = [&](const Tensor& images) {
-    const Variable maps = relu(conv2d(Variable(images), filters, Variable(), {.stride = 1, .padding = Padding::same()}));
+    const Variable maps = relu(conv2d(Variable(images), filters));
     return linear(global_average_pool(maps), weights, bias);
   };
 

@@ -10,8 +10,7 @@
 #include "tinyvision/core/thread_pool.hpp"
 #include "tinyvision/linalg/simd.hpp"
 
-TINYVISION_BEGIN
-namespace apps {
+namespace tv_app {
 
 /// The processor's name as the kernel reports it; "unknown" where it does not.
 inline std::string cpu_model() {
@@ -26,21 +25,22 @@ inline std::string cpu_model() {
 
 /// Precision, kernels and instruction set in one text, e.g. "f32 own avx2": with equal inputs, runs of equal mode give
 /// equal bytes. Part of the key of cached features.
-inline std::string arithmetic_mode(DType dtype) {
-  return std::string(to_string(dtype)) + " " + to_string(kernels()) + " " + to_string(instruction_set());
+inline std::string arithmetic_mode(tinyvision::DType dtype = tinyvision::DType::f32) {
+  return std::string(tinyvision::to_string(dtype)) + " " + tinyvision::to_string(tinyvision::kernels()) + " " +
+         tinyvision::to_string(tinyvision::instruction_set());
 }
 
-/// `environment` of results.json. `decoder` is what turned files into pixels; empty when no image was decoded.
-inline nlohmann::ordered_json environment(const std::string& decoder, DType dtype = DType::f32) {
-  return {{"decoder", decoder.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(decoder)},
-          {"arithmetic_mode", arithmetic_mode(dtype)},
-          {"instruction_set", to_string(instruction_set())},
-          {"threads", num_threads()},
+/// `environment` of results.json. Set `decoder` to what turned files into pixels; null: no image was decoded.
+inline nlohmann::ordered_json environment(tinyvision::DType dtype = tinyvision::DType::f32) {
+  return {{"decoder", nullptr},
+          {"arithmetic", tinyvision::to_string(dtype)},
+          {"kernels", tinyvision::to_string(tinyvision::kernels())},
+          {"instruction_set", tinyvision::to_string(tinyvision::instruction_set())},
+          {"threads", tinyvision::num_threads()},
           {"cpu", cpu_model()},
           {"gpu", nullptr},
-          {"cuda", with_cuda},
+          {"cuda", tinyvision::with_cuda},
           {"compiler", __VERSION__}};
 }
 
-}  // namespace apps
-TINYVISION_END
+}  // namespace tv_app

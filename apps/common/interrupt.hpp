@@ -9,23 +9,20 @@
 #include <string>
 #include <string_view>
 
-#include "tinyvision/core/config.hpp"
-
-TINYVISION_BEGIN
-namespace apps {
+namespace tv_app {
 
 /// The signal that asked for a stop, 0 when none did.
 inline volatile std::sig_atomic_t& interrupt_signal() {
   static volatile std::sig_atomic_t value = 0;
   return value;
 }
-inline bool interrupt_requested() { return interrupt_signal() != 0; }
+inline bool interrupted() { return interrupt_signal() != 0; }
 
 /// From now on SIGINT and SIGTERM set the flag; a second one has its usual effect.
 inline void install_interrupt_handler() {
   struct sigaction action {};
   action.sa_handler = [](int number) {
-    if (interrupt_requested()) {
+    if (interrupted()) {
       std::signal(number, SIG_DFL);
       std::raise(number);
       return;
@@ -40,11 +37,16 @@ inline void install_interrupt_handler() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-/// To be thrown by an application that stopped on request after saving its work. `what()` says how to resume.
+/// To be thrown by an application that stopped on request. `what()` says what became of the work.
 class Interrupted : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-}  // namespace apps
-TINYVISION_END
+/// As Interrupted, after saving the work: the same command continues it, and the message will say so.
+class Resumable : public Interrupted {
+ public:
+  using Interrupted::Interrupted;
+};
+
+}  // namespace tv_app

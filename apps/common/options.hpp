@@ -1,239 +1,256 @@
-// Options of an application: one table of name, default, rule and help, bound to variables. Values come from the command
-// line, else from the file of `--config` (TOML, keys are option names), else they keep their default. Unknown names are
-// errors. What was resolved is printed first and saved with the results.
+// Options of an application, on top of CLI11: values come from the command line, else from the file of `--config` (TOML,
+// keys are option names), else they keep their default. Unknown names are errors. What was resolved is printed first and
+// saved with the results.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <functional>
 #include <iostream>
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <stdexcept>
 #include <string>
-#include <type_traits>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "common/app.hpp"
 #include "common/toml_values.hpp"
 #include "tinyvision/core/text.hpp"
 
-TINYVISION_BEGIN
-namespace apps {
+namespace tv_app {
 
-/// What a value must satisfy, e.g. `Rule().required().at_least(1)`.
-class Rule {
+using Json = nlohmann::ordered_json;
+using tinyvision::Index;
+
+/// `--help` or `--version` was given: `what()` is to be printed, and that is all.
+class HelpRequested : public std::runtime_error {
  public:
-  Rule& required() { return required_ = true, *this; }
-  Rule& at_least(double bound) { return minimum_ = bound, *this; }
-  Rule& above(double bound) { return above_ = bound, *this; }
-  Rule& at_most(double bound) { return maximum_ = bound, *this; }
-  Rule& positive() { return above(0); }
-  Rule& one_of(std::vector<std::string> choices) { return choices_ = std::move(choices), *this; }
-
-  bool is_required() const { return required_; }
-  const std::vector<std::string>& choices() const { return choices_; }
-
-  void check_number(const std::string& name, double value) const {
-    const std::string got = ", got " + format_shortest(value);
-    if (!std::isfinite(value)) fail_usage("options", name, " must be finite", got);
-    if (!(value >= minimum_)) fail_usage("options", name, " must be at least ", format_shortest(minimum_), got);
-    if (!(value > above_)) fail_usage("options", name, " must be above ", format_shortest(above_), got);
-    if (!(value <= maximum_)) fail_usage("options", name, " must be at most ", format_shortest(maximum_), got);
-  }
-  void check_text(const std::string& name, const std::string& value) const {
-    if (choices_.empty() || std::find(choices_.begin(), choices_.end(), value) != choices_.end()) return;
-    fail_usage("options", name, " cannot be '", value, "'", suggestion(value, choices_, 1), ": choose ",
-               join_names(choices_, choices_.size()));
-  }
-
- private:
-  bool required_ = false;
-  double minimum_ = -std::numeric_limits<double>::infinity(), maximum_ = std::numeric_limits<double>::infinity();
-  double above_ = -std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices_;
+  using std::runtime_error::runtime_error;
 };
 
-/// The table. Variables bound to it must outlive `parse`.
-class Options {
- public:
-  using Json = nlohmann::ordered_json;
-
-  Options(std::string app, const std::string& description) : app_(std::move(app)), parser_(description, app_) {
-    parser_.allow_extras();  // checked by us, with suggestions
-    parser_.set_version_flag("--version", app_ + " " TINYVISION_VERSION "\n");
-    parser_.add_option("--config", config_, "TOML file with values of the options below; the command line wins");
-    parser_.get_formatter()->column_width(34);
-  }
-
-  /// An option with a value: `--name VALUE`. T: integers, double, std::string, bool (on|off), std::optional of these, or
-  /// a vector of them (`--name a b c`). The variable's value is the default.
-  template <class T>
-  Options& add(const std::string& name, T& value, const std::string& help, const Rule& rule = {}) {
-    CLI::Option* option = nullptr;
-    if constexpr (std::is_same_v<T, bool>) {
-      option = parser_.add_option_function<std::string>(
-          name, [&value, name](const std::string& text) { value = parse_switch(name, text); }, describe(help, rule));
-      option->type_name("on|off")->default_str(value ? "on" : "off");
-    } else {
-      option = parser_.add_option(name, value, describe(help, rule));
-      if (const std::string text = text_of(json_of(value)); !text.empty()) option->default_str(text);
-      if constexpr (std::is_unsigned_v<T>)  // the conversion would wrap a negative number around
-        option->check([](const std::string& text) { return text.starts_with('-') ? text + " is negative" : ""; });
-    }
-    return remember(name, value, rule, option);
-  }
-  /// A switch: `--name` makes it true.
-  Options& flag(const std::string& name, bool& value, const std::string& help) {
-    return remember(name, value, Rule(), parser_.add_flag(name, value, help));
-  }
-  /// A value without a name in front, such as a file. `name` serves help, messages and results.
-  template <class T>
-  Options& positional(const std::string& name, T& value, const std::string& help, const Rule& rule = {}) {
-    return remember(name, value, rule, parser_.add_option(name, value, describe(help, rule)));
-  }
-  /// Text at the end of `--help`.
-  Options& footer(const std::string& text) { return parser_.footer(text), *this; }
-
-  /// Fills the variables. Throws HelpRequested for --help and --version, UsageError for everything that is wrong with the
-  /// command line or the configuration file.
-  void parse(int argc, const char* const* argv) {
-    try {
-      parser_.parse(argc, argv);
-      check_extras();
-      apply_config();
-    } catch (const CLI::CallForHelp&) {
-      throw HelpRequested(parser_.help());
-    } catch (const CLI::CallForVersion& version) {
-      throw HelpRequested(version.what());
-    } catch (const CLI::ParseError& error) {
-      fail_usage("options", error.what());
-    }
-    for (const Entry& entry : entries_) {
-      if (entry.rule.is_required() && entry.option->count() == 0)
-        fail_usage("options", entry.name, " is required (see ", app_, " --help)");
-      if (entry.option->count() > 0) check_rule(entry, entry.value());
-    }
-  }
-
-  /// All values, in the order of the table; names without dashes in front, `_` between words.
-  Json resolved() const {
-    Json out = Json::object();
-    for (const Entry& entry : entries_) out[entry.key] = entry.value();
-    return out;
-  }
-
-  /// The values as a table under the application's name and version.
-  void print(std::ostream& out = std::cout) const {
-    std::size_t width = 0;
-    for (const Entry& entry : entries_) width = std::max(width, entry.name.size());
-    out << app_ << " " << TINYVISION_VERSION << '\n';
-    for (const Entry& entry : entries_)
-      out << "  " << entry.name << std::string(width - entry.name.size() + 2, ' ') << text_of(entry.value()) << '\n';
-    out << std::flush;
-  }
-
-  const std::string& app() const { return app_; }
-
- private:
-  struct Entry {
-    std::string name, key;
-    Rule rule;
-    CLI::Option* option;
-    std::function<Json()> value;
-  };
-
-  template <class T>
-  static Json json_of(const T& value) {
-    if constexpr (requires { value.has_value(); }) {
-      return value.has_value() ? Json(*value) : Json(nullptr);
-    } else {
-      return Json(value);
-    }
-  }
-  static std::string text_of(const Json& value) {
-    if (value.is_null()) return "";
-    if (value.is_string()) return value.get<std::string>();
-    if (value.is_boolean()) return value.get<bool>() ? "on" : "off";
-    if (!value.is_array()) return value.dump();
-    std::string out;
-    for (const Json& item : value) out += (out.empty() ? "" : " ") + text_of(item);
-    return out;
-  }
-  static bool parse_switch(const std::string& name, const std::string& text) {
-    if (text == "on" || text == "true") return true;
-    if (text == "off" || text == "false") return false;
-    fail_usage("options", name, " must be on or off, got '", text, "'");
-  }
-  static std::string describe(const std::string& help, const Rule& rule) {
-    if (rule.choices().empty()) return help;
-    return help + " (" + join_names(rule.choices(), rule.choices().size()) + ")";
-  }
-  static void check_rule(const Entry& entry, const Json& value) {
-    if (value.is_number()) entry.rule.check_number(entry.name, value.get<double>());
-    if (value.is_string()) entry.rule.check_text(entry.name, value.get<std::string>());
-    if (value.is_array())
-      for (const Json& item : value) check_rule(entry, item);
-  }
-
-  template <class T>
-  Options& remember(const std::string& name, const T& value, const Rule& rule, CLI::Option* option) {
-    std::string key = name.substr(std::min(name.size(), name.find_first_not_of('-')));
-    std::replace(key.begin(), key.end(), '-', '_');
-    entries_.push_back({name, key, rule, option, [&value] { return json_of(value); }});
-    return *this;
-  }
-
-  void check_extras() const {
-    std::vector<std::string> names{"--help", "--version", "--config"};
-    for (const Entry& entry : entries_) names.push_back(entry.name);
-    const std::vector<std::string> extras = parser_.remaining();
-    for (const std::string& extra : extras)
-      if (extra.size() > 1 && extra.front() == '-') {
-        const std::string name = extra.substr(0, extra.find('='));
-        fail_usage("options", "unknown option ", name, suggestion(name, names));
-      }
-    if (!extras.empty()) fail_usage("options", "unexpected argument '", extras.front(), "'");
-  }
-
-  void apply_config() {
-    if (config_.empty()) return;
-    std::vector<std::string> keys;
-    for (const Entry& entry : entries_) keys.push_back(entry.key);
-    for (const TomlValue& item : read_toml_values(config_)) {
-      std::string key = item.key;
-      std::replace(key.begin(), key.end(), '-', '_');
-      const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
-      if (entry == entries_.end())
-        fail_usage("options", config_, ": line ", item.line, ": unknown name '", item.key, "'", suggestion(key, keys));
-      if (entry->option->count() > 0) continue;
-      for (const std::string& text : item.texts) entry->option->add_result(text);
-      try {
-        entry->option->run_callback();
-      } catch (const CLI::ParseError& error) {
-        fail_usage("options", config_, ": line ", item.line, ": ", error.what());
-      }
-    }
-  }
-
-  std::string app_, config_;
-  CLI::App parser_;
-  std::vector<Entry> entries_;
-};
-
-/// Takes the sub-command out of the command line: argv[1] must be one of `commands`. Throws UsageError, or HelpRequested
-/// with `help` for --help.
-inline std::string take_command(int& argc, char**& argv, const std::vector<std::string>& commands, const std::string& help) {
-  const std::string command = argc > 1 ? argv[1] : "";
-  if (command == "--help" || command == "-h") throw HelpRequested(help);
-  if (std::find(commands.begin(), commands.end(), command) == commands.end())
-    fail_usage("options", command.empty() ? "a command is missing" : "unknown command '" + command + "'",
-               suggestion(command, commands, 1), ": choose ", join_names(commands, commands.size()));
-  --argc, ++argv;
-  return command;
+/// `text` as one word of a POSIX shell.
+inline std::string shell_quoted(std::string_view text) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string_view::npos) return std::string(text);
+  std::string out = "'";
+  for (const char c : text) c == '\'' ? out += "'\\''" : out += c;
+  return out + "'";
 }
 
-}  // namespace apps
-TINYVISION_END
+/// The command line as it can be given to a shell again.
+inline std::string command_line(int argc, const char* const* argv) {
+  std::string out;
+  for (int i = 0; i < argc; ++i) out += (i > 0 ? " " : "") + shell_quoted(argv[i]);
+  return out;
+}
+
+namespace detail {
+
+/// The application and the subcommands that were given.
+inline std::vector<CLI::App*> active_apps(CLI::App& app) {
+  std::vector<CLI::App*> apps{&app};
+  for (CLI::App* command : app.get_subcommands())
+    for (CLI::App* inner : active_apps(*command)) apps.push_back(inner);
+  return apps;
+}
+
+/// "learning_rate" for --learning-rate.
+inline std::string option_key(const CLI::Option& option) {
+  std::string key = option.get_lnames().empty() ? option.get_name(true) : option.get_lnames().front();
+  std::replace(key.begin(), key.end(), '-', '_');
+  return key;
+}
+inline std::string option_name(const CLI::Option& option) {
+  return option.get_lnames().empty() ? option.get_name(true) : "--" + option.get_lnames().front();
+}
+inline bool is_setting(const CLI::Option& option) {
+  const std::string key = option_key(option);
+  return key != "help" && key != "version" && key != "config";
+}
+inline std::vector<CLI::Option*> settings(CLI::App& app) {
+  std::vector<CLI::Option*> all;
+  for (CLI::App* active : active_apps(app))
+    for (CLI::Option* option : active->get_options())
+      if (is_setting(*option)) all.push_back(option);
+  return all;
+}
+inline bool is_flag(const CLI::Option& option) { return option.get_expected_max() == 0; }
+
+/// One value of `option` as JSON, typed by what CLI11 says of the variable behind it.
+inline Json json_value(const CLI::Option& option, const std::string& text) {
+  const std::string type = option.get_type_name();
+  if (is_flag(option)) return text == "true" || text == "1";
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  if (type.starts_with("INT") || type.starts_with("UINT")) {
+    std::int64_t number = 0;
+    if (std::from_chars(begin, end, number).ptr == end && !text.empty()) return number;
+    std::uint64_t large = 0;
+    if (std::from_chars(begin, end, large).ptr == end && !text.empty()) return large;
+  }
+  if (type.starts_with("FLOAT")) {
+    double number = 0;
+    if (std::from_chars(begin, end, number).ptr == end && !text.empty()) return number;
+  }
+  if ((type.starts_with("INT") || type.starts_with("UINT") || type.starts_with("FLOAT")) && text.empty()) return nullptr;
+  return text;
+}
+
+/// What CLI11 lets pass and no option of ours means.
+inline void check_numbers(const CLI::Option& option) {
+  for (const std::string& text : option.results()) {
+    if (option.get_type_name().starts_with("UINT") && text.starts_with('-'))  // would wrap around
+      tinyvision::fail_usage("options", option_name(option), " must not be negative, got ", text);
+    if (option.get_type_name().starts_with("FLOAT") && !std::isfinite(std::strtod(text.c_str(), nullptr)))
+      tinyvision::fail_usage("options", option_name(option), " must be a finite number, got ", text);
+  }
+}
+
+inline void check_extras(CLI::App& app) {
+  std::vector<std::string> names{"--help", "--version", "--config"};
+  for (const CLI::Option* option : settings(app)) names.push_back(option_name(*option));
+  const std::vector<std::string> extras = app.remaining(true);
+  for (const std::string& extra : extras) {
+    if (extra.size() < 2 || extra.front() != '-') continue;
+    const std::string name = extra.substr(0, extra.find('='));
+    tinyvision::fail_usage("options", "unknown option ", name, tinyvision::suggestion(name, names));
+  }
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) commands.push_back(command->get_name());
+  if (extras.empty()) return;
+  if (commands.empty() || !app.get_subcommands().empty())
+    tinyvision::fail_usage("options", "unexpected argument '", extras.front(), "'");
+  tinyvision::fail_usage("options", "unknown command '", extras.front(), "'", tinyvision::suggestion(extras.front(), commands),
+                         ": choose ", tinyvision::join_names(commands, commands.size()));
+}
+
+/// CLI11's message; for its positive and non-negative numbers in words instead of with 300 digits.
+inline std::string explain(CLI::App& app, const std::string& message) {
+  const std::size_t value = message.find(": Value "), range = message.find(" not in range ");
+  if (value == std::string::npos || range == std::string::npos) return message;
+  for (const CLI::Option* option : settings(app)) {
+    if (option_name(*option) != message.substr(0, value)) continue;
+    const std::string type = option->get_type_name(), got = message.substr(value + 8, range - value - 8);
+    if (type.find(":POSITIVE") != std::string::npos) return option_name(*option) + " must be a positive number, got " + got;
+    if (type.find(":NONNEGATIVE") != std::string::npos) return option_name(*option) + " must be 0 or above, got " + got;
+  }
+  return message;
+}
+
+inline void apply_config(CLI::App& app, const std::string& path) {
+  const std::vector<CLI::Option*> options = settings(app);
+  std::vector<std::string> keys;
+  for (const CLI::Option* option : options) keys.push_back(option_key(*option));
+  for (const TomlValue& item : read_toml_values(path)) {
+    std::string key = item.key;
+    std::replace(key.begin(), key.end(), '-', '_');
+    const auto at = std::find(keys.begin(), keys.end(), key);
+    if (at == keys.end())
+      tinyvision::fail_usage("options", path, ": line ", item.line, ": unknown name '", item.key, "'",
+                             tinyvision::suggestion(key, keys));
+    CLI::Option* option = options[static_cast<std::size_t>(at - keys.begin())];
+    if (option->count() > 0) continue;  // the command line wins
+    for (const std::string& text : item.texts) option->add_result(text);
+    try {
+      option->run_callback();
+    } catch (const CLI::ParseError& error) {
+      tinyvision::fail_usage("options", path, ": line ", item.line, ": ", explain(app, error.what()));
+    }
+  }
+}
+
+/// Lifts `required` from all options, so that a misspelt name is reported before the one that is then missing.
+class RequirementsLifted {
+ public:
+  explicit RequirementsLifted(CLI::App& app) { lift(app); }
+  RequirementsLifted(const RequirementsLifted&) = delete;
+  RequirementsLifted& operator=(const RequirementsLifted&) = delete;
+  ~RequirementsLifted() {
+    for (CLI::Option* option : options_) option->required();
+  }
+
+ private:
+  void lift(CLI::App& app) {
+    app.allow_extras();
+    for (CLI::Option* option : app.get_options())
+      if (option->get_required()) options_.push_back(option->required(false));
+    for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) lift(*command);
+  }
+  std::vector<CLI::Option*> options_;
+};
+
+}  // namespace detail
+
+/// Parses the command line, with `--version` and `--config FILE` added. Throws HelpRequested for --help and --version,
+/// UsageError for everything that is wrong with the command line or the configuration file, with the nearest names.
+inline void parse_options(CLI::App& app, const std::string& name, int argc, const char* const* argv) {
+  std::string config;
+  app.name(name);
+  app.set_version_flag("--version", name + " " TINYVISION_VERSION "\n");
+  std::vector<CLI::App*> owners = app.get_subcommands([](CLI::App*) { return true; });
+  if (owners.empty()) owners.push_back(&app);
+  for (CLI::App* owner : owners) {
+    owner->add_option("--config", config, "TOML file with values of these options; the command line wins");
+    owner->get_formatter()->column_width(34);
+  }
+  try {
+    const detail::RequirementsLifted lifted(app);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::RequiredError&) {  // of a subcommand
+      detail::check_extras(app);
+      throw;
+    }
+    detail::check_extras(app);
+    if (!config.empty()) detail::apply_config(app, config);
+  } catch (const CLI::CallForHelp&) {
+    throw HelpRequested(app.help());
+  } catch (const CLI::CallForVersion& version) {
+    throw HelpRequested(version.what());
+  } catch (const CLI::ParseError& error) {
+    tinyvision::fail_usage("options", detail::explain(app, error.what()));
+  }
+  for (const CLI::Option* option : detail::settings(app)) {
+    if (option->get_required() && option->count() == 0)
+      tinyvision::fail_usage("options", detail::option_name(*option), " is required (see ", name, " --help)");
+    detail::check_numbers(*option);
+  }
+}
+
+/// All options with the values in effect, in the order they were added; names without dashes in front, `_` between words.
+/// Options that were not given show the default text of CLI11 (capture_default_str), null or "" without one.
+inline Json resolved_configuration(CLI::App& app) {
+  Json out = Json::object();
+  for (const CLI::Option* option : detail::settings(app)) {
+    const bool many = option->get_expected_max() > 1;
+    Json value = many ? Json::array() : Json();
+    if (option->count() == 0) {
+      if (!many) value = detail::json_value(*option, detail::is_flag(*option) ? "false" : option->get_default_str());
+    } else if (detail::is_flag(*option)) {
+      value = option->as<bool>();
+    } else if (many) {
+      for (const std::string& text : option->results()) value.push_back(detail::json_value(*option, text));
+    } else {
+      value = detail::json_value(*option, option->results().back());
+    }
+    out[detail::option_key(*option)] = value;
+  }
+  return out;
+}
+
+/// The configuration as a table under the application's name and version.
+inline void print_configuration(std::ostream& out, const std::string& name, const Json& configuration) {
+  std::size_t width = 0;
+  for (const auto& [key, value] : configuration.items()) width = std::max(width, key.size());
+  out << name << " " << TINYVISION_VERSION << '\n';
+  for (const auto& [key, value] : configuration.items())
+    out << "  " << key << std::string(width - key.size() + 2, ' ')
+        << (value.is_string() ? value.get<std::string>()
+                              : value.dump(-1, ' ', false, Json::error_handler_t::replace))
+        << '\n';
+  out << std::flush;
+}
+
+}  // namespace tv_app

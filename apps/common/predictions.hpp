@@ -9,8 +9,9 @@
 #include "tinyvision/core/files.hpp"
 #include "tinyvision/core/text.hpp"
 
-TINYVISION_BEGIN
-namespace apps {
+namespace tv_app {
+
+using tinyvision::Index;
 
 /// Classes are 0-based; `probability` is that of the predicted class.
 struct Prediction {
@@ -35,7 +36,7 @@ inline std::string predictions_csv(const std::vector<Prediction>& rows) {
   std::string out = "path,label,prediction,probability\n";
   for (const Prediction& row : rows) {
     out += csv_field(row.path) + "," + std::to_string(row.label) + "," + std::to_string(row.prediction) + "," +
-           format_shortest(row.probability) + "\n";
+           tinyvision::format_shortest(row.probability) + "\n";
   }
   return out;
 }
@@ -43,8 +44,7 @@ inline std::string predictions_csv(const std::vector<Prediction>& rows) {
 /// Writes `folder`/predictions.csv, all or nothing; nothing when `folder` is empty.
 inline void write_predictions(const std::string& folder, const std::vector<Prediction>& rows) {
   if (folder.empty()) return;
-  write_file_atomically((std::filesystem::path(folder) / "predictions.csv").string(), predictions_csv(rows));
+  tinyvision::write_file_atomically((std::filesystem::path(folder) / "predictions.csv").string(), predictions_csv(rows));
 }
 
-}  // namespace apps
-TINYVISION_END
+}  // namespace tv_app

@@ -14,8 +14,9 @@
 
 #include "tinyvision/core/text.hpp"
 
-TINYVISION_BEGIN
-namespace apps {
+namespace tv_app {
+
+using tinyvision::Index;
 
 /// "features  320/5000 (6 %)  41.2/s  7 s, ETA 1 min 54 s  note". The rate counts what was done since `start`.
 inline std::string progress_line(const std::string& label, Index start, Index done, Index total, double elapsed,
@@ -26,8 +27,8 @@ inline std::string progress_line(const std::string& label, Index start, Index do
     const double rate = static_cast<double>(done - start) / elapsed;
     char text[64];
     std::snprintf(text, sizeof text, rate < 1 ? "  %.2g/s  " : "  %.1f/s  ", rate);
-    out += text + format_duration(elapsed);
-    if (done < total) out += ", ETA " + format_duration(static_cast<double>(total - done) / rate);
+    out += text + tinyvision::format_duration(elapsed);
+    if (done < total) out += ", ETA " + tinyvision::format_duration(static_cast<double>(total - done) / rate);
   }
   return note.empty() ? out : out + "  " + note;
 }
@@ -45,7 +46,9 @@ struct ProgressOptions {
 /// On a terminal one line that is rewritten at most five times a second; elsewhere a new line at most every 10 seconds.
 class Progress {
  public:
-  Progress(std::string label, Index total, ProgressOptions options = {})
+  Progress(std::string label, Index total, bool quiet = false, Index start = 0)
+      : Progress(std::move(label), total, ProgressOptions{.quiet = quiet, .start = start}) {}
+  Progress(std::string label, Index total, ProgressOptions options)
       : label_(std::move(label)), total_(total), done_(options.start), options_(std::move(options)), began_(options_.seconds()) {
     shown_ = options_.terminal ? -std::numeric_limits<double>::infinity() : began_;
   }
@@ -88,5 +91,4 @@ class Progress {
   bool open_ = false;
 };
 
-}  // namespace apps
-TINYVISION_END
+}  // namespace tv_app

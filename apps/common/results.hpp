@@ -11,67 +11,64 @@
 #include "tinyvision/core/files.hpp"
 #include "tinyvision/stats/metrics.hpp"
 
-TINYVISION_BEGIN
-namespace apps {
+namespace tv_app {
 
 using Json = nlohmann::ordered_json;
 
-/// Seconds since construction.
-class Stopwatch {
+/// The contents of results.json: `app`, `version`, `config`, `digests`, `environment`, `metrics` and `timing` are there
+/// from the start, everything else (`fits`, say) is added through operator[]. Fractions, not percent; seconds; digests as
+/// hexadecimal SHA-256. Numbers are written so that they read back as the same double; NaN and infinity become null.
+class Results {
  public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  Results(const std::string& app, const Json& config)
+      : json_{{"app", app},
+              {"version", TINYVISION_VERSION},
+              {"config", config},
+              {"digests", Json::object()},
+              {"environment", environment()},
+              {"metrics", Json::object()},
+              {"timing", Json::object()}} {}
+
+  Json& operator[](const std::string& key) { return json_[key]; }
+  const Json& json() const { return json_; }
+
+  /// Puts the seconds since the last lap, or since construction, into `timing`; laps of equal name add up.
+  void lap(const std::string& name) {
+    const auto now = Clock::now();
+    Json& entry = json_["timing"][name];
+    entry = (entry.is_number() ? entry.get<double>() : 0) + seconds(std::exchange(lap_, now), now);
+  }
+
+  /// Writes `folder`/results.json, all or nothing, with the total time; nothing when `folder` is empty. Bytes that are no
+  /// UTF-8 (in file names) become U+FFFD.
+  void write(const std::string& folder) {
+    json_["timing"]["total"] = seconds(began_, Clock::now());
+    if (folder.empty()) return;
+    const std::string text = json_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    tinyvision::write_file_atomically((std::filesystem::path(folder) / "results.json").string(), text);
   }
 
  private:
-  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
-};
-
-/// Parts of results.json, in the order of the file. Fractions, not percent; seconds; digests as hexadecimal SHA-256.
-/// Numbers are written so that they read back as the same double; NaN and infinity become null.
-struct Results {
-  std::string app;
-  Json config;                          ///< Options::resolved()
-  Json digests = Json::object();        ///< weights, split, preprocessing
-  Json environment = Json::object();    ///< apps::environment(decoder)
-  Json metrics = Json::object();        ///< validation, test
-  Json fits = Json::array();            ///< of probes; left out when empty
-  Json timing = Json::object();
-  Json extra = Json::object();          ///< whatever else an application has to say; its keys join the top level
-
-  Json json() const {
-    Json out{{"app", app},         {"version", TINYVISION_VERSION}, {"config", config},
-             {"digests", digests}, {"environment", environment},    {"metrics", metrics}};
-    if (!fits.empty()) out["fits"] = fits;
-    out["timing"] = timing;
-    for (const auto& [key, value] : extra.items()) {
-      check(!out.contains(key), "results", "the name '", key, "' is taken");
-      out[key] = value;
-    }
-    return out;
+  using Clock = std::chrono::steady_clock;
+  static double seconds(Clock::time_point from, Clock::time_point to) {
+    return std::chrono::duration<double>(to - from).count();
   }
 
-  /// Writes `folder`/results.json, all or nothing; nothing when `folder` is empty. Bytes that are no UTF-8 (file names)
-  /// become U+FFFD.
-  void write(const std::string& folder) const {
-    if (folder.empty()) return;
-    const std::string text = json().dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-    write_file_atomically((std::filesystem::path(folder) / "results.json").string(), text);
-  }
+  Json json_;
+  Clock::time_point began_ = Clock::now(), lap_ = began_;
 };
 
-/// Adds `name` (top1, top5) as a fraction, `<name>_correct` and `examples`.
-inline void add_metric(Json& split, const std::string& name, const stats::Accuracy& accuracy) {
+/// Adds `name` (top1, top5) as a fraction, `<name>_correct` and `count` to `metrics.test` or `metrics.validation`.
+inline void add_metric(Json& split, const std::string& name, const tinyvision::stats::Accuracy& accuracy) {
   split[name] = accuracy.value();
   split[name + "_correct"] = accuracy.correct;
-  split["examples"] = accuracy.total;
+  split["count"] = accuracy.total;
 }
 
 /// Adds `mean_per_class` as a fraction and the number of classes it is the mean of.
-inline void add_metric(Json& split, const stats::MeanPerClass& mean) {
+inline void add_metric(Json& split, const tinyvision::stats::MeanPerClass& mean) {
   split["mean_per_class"] = mean.value;
   split["classes"] = mean.classes;
 }
 
-}  // namespace apps
-TINYVISION_END
+}  // namespace tv_app

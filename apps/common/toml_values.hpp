@@ -8,8 +8,9 @@
 #include "tinyvision/core/files.hpp"
 #include "tinyvision/core/text.hpp"
 
-TINYVISION_BEGIN
-namespace apps {
+namespace tv_app {
+
+using tinyvision::Index;
 
 /// One `key = value`; an array has several texts.
 struct TomlValue {
@@ -23,9 +24,9 @@ namespace detail {
 inline std::string toml_text(const toml::node& node, const std::string& path, const std::string& key) {
   if (const auto* text = node.as_string()) return text->get();
   if (const auto* number = node.as_integer()) return std::to_string(number->get());
-  if (const auto* number = node.as_floating_point()) return format_shortest(number->get());
+  if (const auto* number = node.as_floating_point()) return tinyvision::format_shortest(number->get());
   if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
-  fail_usage("options", path, ": line ", node.source().begin.line, ": '", key,
+  tinyvision::fail_usage("options", path, ": line ", node.source().begin.line, ": '", key,
              "' must be a text, a number, true, false or a list of these");
 }
 
@@ -35,9 +36,9 @@ inline std::string toml_text(const toml::node& node, const std::string& path, co
 inline std::vector<TomlValue> read_toml_values(const std::string& path) {
   toml::table table;
   try {
-    table = toml::parse(read_file(path), path);
+    table = toml::parse(tinyvision::read_file(path), path);
   } catch (const toml::parse_error& error) {
-    fail_usage("options", path, ": line ", error.source().begin.line, ": ", error.description());
+    tinyvision::fail_usage("options", path, ": line ", error.source().begin.line, ": ", error.description());
   }
   std::vector<TomlValue> values;
   for (const auto& [key, node] : table) {
@@ -53,5 +54,4 @@ inline std::vector<TomlValue> read_toml_values(const std::string& path) {
   return values;
 }
 
-}  // namespace apps
-TINYVISION_END
+}  // namespace tv_app

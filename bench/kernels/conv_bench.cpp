@@ -2,8 +2,8 @@
 // network,layer,batch,threads,isa,pass,milliseconds,gflops
 //
 // Usage: conv_bench [--network NAME] [--layer SUBSTRING] [--batch N] [--threads N] [--repeat N]
-// The time is the best of `repeat` rounds; forward runs with packed weights, as inference does, and "forward_pack" packs
-// per call, as training does. A multiply-add counts as two operations.
+// The time is the best of `repeat` rounds; forward runs with packed weights, as inference does, and "forward_pack"
+// packs per call, as training does. A multiply-add counts as two operations.
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -25,36 +25,36 @@ struct Layer {
 };
 
 constexpr Layer layers[] = {
-    {"resnet50", false, 224, 3, 64, 7, 2},      {"resnet50", false, 56, 64, 64, 1, 1},
-    {"resnet50", false, 56, 64, 256, 1, 1},     {"resnet50", false, 56, 256, 64, 1, 1},
-    {"resnet50", false, 56, 64, 64, 3, 1},      {"resnet50", false, 56, 64, 64, 3, 2},
-    {"resnet50", false, 28, 64, 256, 1, 1},     {"resnet50", false, 28, 256, 512, 1, 1},
-    {"resnet50", false, 28, 256, 128, 1, 1},    {"resnet50", false, 28, 128, 128, 3, 1},
-    {"resnet50", false, 28, 128, 512, 1, 1},    {"resnet50", false, 28, 512, 128, 1, 1},
-    {"resnet50", false, 56, 256, 512, 1, 2},    {"resnet50", false, 28, 128, 128, 3, 2},
-    {"resnet50", false, 14, 512, 256, 1, 1},    {"resnet50", false, 14, 256, 256, 3, 1},
-    {"resnet50", false, 14, 256, 1024, 1, 1},   {"resnet50", false, 14, 1024, 256, 1, 1},
-    {"resnet50", false, 14, 256, 256, 3, 2},    {"resnet50", false, 7, 1024, 512, 1, 1},
-    {"resnet50", false, 7, 512, 512, 3, 1},     {"resnet50", false, 7, 512, 2048, 1, 1},
-    {"resnet50", false, 7, 2048, 512, 1, 1},    {"resnet50", false, 1, 2048, 1000, 1, 1},
-    {"mobilenet_v1", false, 224, 3, 32, 3, 2},  {"mobilenet_v1", true, 112, 32, 32, 3, 1},
-    {"mobilenet_v1", false, 112, 32, 64, 1, 1}, {"mobilenet_v1", true, 112, 64, 64, 3, 2},
-    {"mobilenet_v1", false, 56, 64, 128, 1, 1}, {"mobilenet_v1", true, 56, 128, 128, 3, 1},
+    {"resnet50", false, 224, 3, 64, 7, 2},       {"resnet50", false, 56, 64, 64, 1, 1},
+    {"resnet50", false, 56, 64, 256, 1, 1},      {"resnet50", false, 56, 256, 64, 1, 1},
+    {"resnet50", false, 56, 64, 64, 3, 1},       {"resnet50", false, 56, 64, 64, 3, 2},
+    {"resnet50", false, 28, 64, 256, 1, 1},      {"resnet50", false, 28, 256, 512, 1, 1},
+    {"resnet50", false, 28, 256, 128, 1, 1},     {"resnet50", false, 28, 128, 128, 3, 1},
+    {"resnet50", false, 28, 128, 512, 1, 1},     {"resnet50", false, 28, 512, 128, 1, 1},
+    {"resnet50", false, 56, 256, 512, 1, 2},     {"resnet50", false, 28, 128, 128, 3, 2},
+    {"resnet50", false, 14, 512, 256, 1, 1},     {"resnet50", false, 14, 256, 256, 3, 1},
+    {"resnet50", false, 14, 256, 1024, 1, 1},    {"resnet50", false, 14, 1024, 256, 1, 1},
+    {"resnet50", false, 14, 256, 256, 3, 2},     {"resnet50", false, 7, 1024, 512, 1, 1},
+    {"resnet50", false, 7, 512, 512, 3, 1},      {"resnet50", false, 7, 512, 2048, 1, 1},
+    {"resnet50", false, 7, 2048, 512, 1, 1},     {"resnet50", false, 1, 2048, 1000, 1, 1},
+    {"mobilenet_v1", false, 224, 3, 32, 3, 2},   {"mobilenet_v1", true, 112, 32, 32, 3, 1},
+    {"mobilenet_v1", false, 112, 32, 64, 1, 1},  {"mobilenet_v1", true, 112, 64, 64, 3, 2},
+    {"mobilenet_v1", false, 56, 64, 128, 1, 1},  {"mobilenet_v1", true, 56, 128, 128, 3, 1},
     {"mobilenet_v1", false, 56, 128, 128, 1, 1}, {"mobilenet_v1", true, 56, 128, 128, 3, 2},
     {"mobilenet_v1", false, 28, 256, 256, 1, 1}, {"mobilenet_v1", true, 28, 256, 256, 3, 1},
-    {"mobilenet_v1", true, 14, 512, 512, 3, 1}, {"mobilenet_v1", false, 14, 512, 512, 1, 1},
-    {"mobilenet_v1", true, 14, 512, 512, 3, 2}, {"mobilenet_v1", false, 7, 512, 1024, 1, 1},
+    {"mobilenet_v1", true, 14, 512, 512, 3, 1},  {"mobilenet_v1", false, 14, 512, 512, 1, 1},
+    {"mobilenet_v1", true, 14, 512, 512, 3, 2},  {"mobilenet_v1", false, 7, 512, 1024, 1, 1},
     {"mobilenet_v1", true, 7, 1024, 1024, 3, 1}, {"mobilenet_v1", false, 7, 1024, 1024, 1, 1},
-    {"mobilenet_v2", false, 112, 32, 16, 1, 1}, {"mobilenet_v2", false, 112, 16, 96, 1, 1},
-    {"mobilenet_v2", true, 112, 96, 96, 3, 2},  {"mobilenet_v2", false, 56, 96, 24, 1, 1},
-    {"mobilenet_v2", false, 56, 24, 144, 1, 1}, {"mobilenet_v2", true, 56, 144, 144, 3, 1},
-    {"mobilenet_v2", false, 56, 144, 24, 1, 1}, {"mobilenet_v2", true, 56, 144, 144, 3, 2},
-    {"mobilenet_v2", false, 28, 192, 32, 1, 1}, {"mobilenet_v2", false, 28, 32, 192, 1, 1},
-    {"mobilenet_v2", true, 28, 192, 192, 3, 1}, {"mobilenet_v2", false, 14, 64, 384, 1, 1},
-    {"mobilenet_v2", false, 14, 384, 64, 1, 1}, {"mobilenet_v2", false, 14, 96, 576, 1, 1},
-    {"mobilenet_v2", true, 14, 576, 576, 3, 1}, {"mobilenet_v2", false, 14, 576, 96, 1, 1},
-    {"mobilenet_v2", false, 7, 160, 960, 1, 1}, {"mobilenet_v2", true, 7, 960, 960, 3, 1},
-    {"mobilenet_v2", false, 7, 960, 160, 1, 1}, {"mobilenet_v2", false, 7, 960, 320, 1, 1},
+    {"mobilenet_v2", false, 112, 32, 16, 1, 1},  {"mobilenet_v2", false, 112, 16, 96, 1, 1},
+    {"mobilenet_v2", true, 112, 96, 96, 3, 2},   {"mobilenet_v2", false, 56, 96, 24, 1, 1},
+    {"mobilenet_v2", false, 56, 24, 144, 1, 1},  {"mobilenet_v2", true, 56, 144, 144, 3, 1},
+    {"mobilenet_v2", false, 56, 144, 24, 1, 1},  {"mobilenet_v2", true, 56, 144, 144, 3, 2},
+    {"mobilenet_v2", false, 28, 192, 32, 1, 1},  {"mobilenet_v2", false, 28, 32, 192, 1, 1},
+    {"mobilenet_v2", true, 28, 192, 192, 3, 1},  {"mobilenet_v2", false, 14, 64, 384, 1, 1},
+    {"mobilenet_v2", false, 14, 384, 64, 1, 1},  {"mobilenet_v2", false, 14, 96, 576, 1, 1},
+    {"mobilenet_v2", true, 14, 576, 576, 3, 1},  {"mobilenet_v2", false, 14, 576, 96, 1, 1},
+    {"mobilenet_v2", false, 7, 160, 960, 1, 1},  {"mobilenet_v2", true, 7, 960, 960, 3, 1},
+    {"mobilenet_v2", false, 7, 960, 160, 1, 1},  {"mobilenet_v2", false, 7, 960, 320, 1, 1},
     {"mobilenet_v2", false, 7, 320, 1280, 1, 1},
 };
 
@@ -86,7 +86,8 @@ void run(const Layer& l, Index batch, int repeat) {
     return v;
   };
   const Index depth = l.kernel * l.kernel * (l.depthwise ? 1 : l.in_c);
-  std::vector<float> x = buffer(g.in_pixels() * l.in_c), w = buffer(depth * l.out_c), y = buffer(g.out_pixels() * l.out_c);
+  std::vector<float> x = buffer(g.in_pixels() * l.in_c), w = buffer(depth * l.out_c),
+                     y = buffer(g.out_pixels() * l.out_c);
   std::vector<float> dx = x, dw = w;
   const std::vector<float> dy = y;
   const Epilogue<float> none;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -32,7 +33,8 @@ template <class T>
 struct Map {
   Map(Index pixels, Index channels, Index pitch, std::uint64_t seed) : channels_(channels), pitch_(pitch) {
     // The last pixel ends with its last channel, as a channel slice of a larger map may.
-    values.assign(static_cast<std::size_t>(pixels == 0 ? 0 : (pixels - 1) * pitch + channels), static_cast<T>(sentinel));
+    values.assign(static_cast<std::size_t>(pixels == 0 ? 0 : (pixels - 1) * pitch + channels),
+                  static_cast<T>(sentinel));
     std::uint64_t s = seed * 2654435761u + 88172645463325252u;
     for (Index p = 0; p < pixels; ++p) {
       for (Index c = 0; c < channels; ++c) {
@@ -42,7 +44,9 @@ struct Map {
     }
   }
   T& at(Index pixel, Index c) { return values[static_cast<std::size_t>(pixel * pitch_ + c)]; }
-  double at(Index pixel, Index c) const { return static_cast<double>(values[static_cast<std::size_t>(pixel * pitch_ + c)]); }
+  double at(Index pixel, Index c) const {
+    return static_cast<double>(values[static_cast<std::size_t>(pixel * pitch_ + c)]);
+  }
   std::vector<T> values;
   Index channels_, pitch_;
 };
@@ -184,10 +188,9 @@ void check_case(const Case& c) {
     Map<double> fused = y;
     for (Index q = 0; q < g.out_pixels(); ++q)
       for (Index o = 0; o < g.out_c; ++o)
-        fused.at(q, o) =
-            activate(y.values[static_cast<std::size_t>(q * g.out_pitch + o)] * p.scale.at(0, o) + p.shift.at(0, o) +
-                         (activation == Activation::relu ? p.residual.at(q, o) : 0.0),
-                     activation);
+        fused.at(q, o) = activate(y.values[static_cast<std::size_t>(q * g.out_pitch + o)] * p.scale.at(0, o) +
+                                      p.shift.at(0, o) + (activation == Activation::relu ? p.residual.at(q, o) : 0.0),
+                                  activation);
     check_everywhere<T>(fused, "fused forward", [&] {
       std::vector<T> out = blank_y.values;
       Epilogue<T> e;
@@ -255,6 +258,30 @@ constexpr Case cases[] = {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Conv2dTest, ::testing::ValuesIn(cases),
                          [](const auto& test) { return "case_" + std::string(test.param.name); });
+
+// Big aligned outputs are written past the caches, others are not; the bits must agree.
+TEST(Conv2dTest, BigAlignedOutputsMatchUnalignedOnes) {
+  const Restore restore;
+  WindowGeometry g;
+  g.batch = 1, g.in_h = g.out_h = 300, g.in_w = g.out_w = 230;
+  g.in_c = g.in_pitch = 5, g.out_c = 31, g.out_pitch = 32;
+  g.kernel_h = g.kernel_w = 1;
+  const Map<float> x(g.in_pixels(), 5, 5, 1), w(5, 31, 31, 2);
+  const Index count = g.out_pixels() * g.out_pitch;
+  ASSERT_TRUE(simd::worth_streaming<float>(count));
+  const Scratch<float> aligned(count), shifted(count + 1);
+  float* unaligned = shifted.data() + 1;
+  for (const InstructionSet set : available_sets()) {
+    set_instruction_set(set);
+    std::fill_n(aligned.data(), count, 77.25f);
+    std::fill_n(unaligned, count, 77.25f);
+    ASSERT_TRUE(simd::streamable(aligned.data(), g.out_pitch));
+    ASSERT_FALSE(simd::streamable(unaligned, g.out_pitch));
+    cpu::conv2d_forward(g, x.values.data(), w.values.data(), Epilogue<float>{}, aligned.data());
+    cpu::conv2d_forward(g, x.values.data(), w.values.data(), Epilogue<float>{}, unaligned);
+    EXPECT_TRUE(std::equal(unaligned, unaligned + count, aligned.data())) << to_string(set);
+  }
+}
 
 TEST(Conv2dTest, RefusesBadGeometry) {
   WindowGeometry g = geometry_of(cases[3]);

@@ -131,6 +131,20 @@ TEST_P(DecodeJpeg, HugeSizesAreRefusedBeforeAllocation) {
   EXPECT_NE(message.find("60000x60000"), std::string::npos) << message;
 }
 
+TEST_P(DecodeJpeg, HuffmanTableWithTooManyCodes) {
+  ByteVector file = jpeg(gradient(16, 16));
+  for (std::size_t i = 0; i + 9 < file.size(); ++i)
+    if (file[i] == 0xFF && file[i + 1] == 0xC4) {
+      ByteVector table{0xFF, 0xC4, 1, 0x13 + 40, 0};
+      table.insert(table.end(), {0, 0, 0, 0, 0, 0, 0, 200, 96, 0, 0, 0, 0, 0, 0, 0});
+      table.resize(table.size() + 296);
+      file.insert(file.begin() + static_cast<long>(i), table.begin(), table.end());
+      break;
+    }
+  const std::string message = message_of<UsageError>([&] { decode_image(file, "codes.jpg", GetParam()); });
+  EXPECT_NE(message.find("codes.jpg"), std::string::npos);
+}
+
 TEST(Decode, ContentNotSuffixDecides) {
   const TemporaryFolder folder;
   const Image source = noise(5, 7);

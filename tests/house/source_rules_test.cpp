@@ -187,6 +187,22 @@ TEST(Headers, HoldNoExitAndNoAnonymousNamespace) {
   }
 }
 
+// docs/ops.md has a line for every operation.
+TEST(Docs, NameEveryOperation) {
+  static const std::regex operation(R"(^inline Variable (\w+)\()");
+  const std::string table = read(root / "docs/ops.md");
+  int found = 0;
+  for (const fs::path& path : files_below(root / "include/tinyvision/ops", {".hpp"}))
+    for (const std::string& line : lines_of(read(path))) {
+      std::smatch match;
+      if (!std::regex_search(line, match, operation)) continue;
+      ++found;
+      EXPECT_NE(table.find("`" + match[1].str() + "`"), std::string::npos)
+          << shown(path) << ": " << match[1] << " has no line in docs/ops.md";
+    }
+  EXPECT_GT(found, 0);
+}
+
 // No path of somebody's machine: the project runs from any folder.
 TEST(Sources, NameNoFolderOfSomebodysMachine) {
   static const std::regex machine(R"((^|[\s"'=(`])/(work|home|root|Users)/)");

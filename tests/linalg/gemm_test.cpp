@@ -7,7 +7,6 @@
 #include <limits>
 #include <vector>
 
-
 using namespace tinyvision;
 
 namespace {

@@ -6,8 +6,8 @@
 
 TINYVISION_BEGIN
 
-/// y = activate(conv * scale[c] + shift[c] + residual). Null pointers leave their term out. `scale` and `shift` have one
-/// entry per output channel; `residual` has the shape of the output and pixels `residual_pitch` elements apart.
+/// y = activate(conv * scale[c] + shift[c] + residual). Null pointers leave their term out. `scale` and `shift` have
+/// one entry per output channel; `residual` has the shape of the output and pixels `residual_pitch` elements apart.
 template <class T>
 struct Epilogue {
   const T* scale = nullptr;

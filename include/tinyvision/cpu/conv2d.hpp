@@ -1,9 +1,9 @@
 // Convolution on NHWC maps as an implicit matrix product.
 //
-// Forward: output pixels are the rows, windows of the input the left operand, HWIO weights (already [K][Cout]) the right.
-// Input gradient: the same product over the output gradient, with flipped, transposed weights, once for each residue of
-// the input position modulo the stride, so that no multiplication by an inserted zero is ever made.
-// Weight gradient: transposed windows times the output gradient, summed over pixels in chunks of fixed length.
+// Forward: output pixels are the rows, windows of the input the left operand, HWIO weights (already [K][Cout]) the
+// right. Input gradient: the same product over the output gradient, with flipped, transposed weights, once for each
+// residue of the input position modulo the stride, so that no multiplication by an inserted zero is ever made. Weight
+// gradient: transposed windows times the output gradient, summed over pixels in chunks of fixed length.
 #pragma once
 
 #include <utility>
@@ -15,7 +15,8 @@
 TINYVISION_BEGIN
 namespace cpu {
 
-/// Convolution weights in the order the forward kernel reads them, for the instruction set that was current when packed.
+/// Convolution weights in the order the forward kernel reads them, for the instruction set that was current when
+/// packed.
 template <class T>
 class PackedConvWeights {
  public:
@@ -72,7 +73,8 @@ PackedConvWeights<T> pack_conv2d_weights(const WindowGeometry& g, const T* w) {
   return PackedConvWeights<T>(std::move(panels));
 }
 
-/// y(n,oh,ow,o) = activate(scale[o] * sum_{kh,kw,i} x(n, oh*s_h - pad_top + kh, ow*s_w - pad_left + kw, i) * w(kh,kw,i,o)
+/// y(n,oh,ow,o) = activate(scale[o] * sum_{kh,kw,i} x(n, oh*s_h - pad_top + kh, ow*s_w - pad_left + kw, i) *
+/// w(kh,kw,i,o)
 /// + shift[o] + residual(n,oh,ow,o)). x has pixel pitch in_pitch, y out_pitch; gaps between pixels are left alone.
 /// Accumulates in T in fixed order; results depend on the shape and the instruction set alone. Throws Error on
 /// inconsistent geometry.
@@ -93,8 +95,8 @@ void conv2d_forward(const WindowGeometry& g, const T* x, const T* w, const Epilo
   conv2d_forward(g, x, pack_conv2d_weights(g, w), e, y);
 }
 
-/// dx(n,h,w,i) [+]= sum_{kh,kw,o} dy(n, (h+pad_top-kh)/s_h, (w+pad_left-kw)/s_w, o) * w(kh,kw,i,o) over taps that divide.
-/// dy has pixel pitch out_pitch, dx in_pitch. Precision and repeatability as `conv2d_forward`.
+/// dx(n,h,w,i) [+]= sum_{kh,kw,o} dy(n, (h+pad_top-kh)/s_h, (w+pad_left-kw)/s_w, o) * w(kh,kw,i,o) over taps that
+/// divide. dy has pixel pitch out_pitch, dx in_pitch. Precision and repeatability as `conv2d_forward`.
 template <class T>
 void conv2d_backward_input(const WindowGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {
   detail::check_conv_geometry(g);
@@ -126,13 +128,14 @@ void conv2d_backward_input(const WindowGeometry& g, const T* dy, const T* w, T* 
   }
 }
 
-/// dw(kh,kw,i,o) [+]= sum_{n,oh,ow} x(n, oh*s_h - pad_top + kh, ow*s_w - pad_left + kw, i) * dy(n,oh,ow,o), HWIO without
-/// gaps. Sums over pixels run in T within chunks of 256 (f32) or 128 (f64) pixels, whose sums are added in order.
+/// dw(kh,kw,i,o) [+]= sum_{n,oh,ow} x(n, oh*s_h - pad_top + kh, ow*s_w - pad_left + kw, i) * dy(n,oh,ow,o), HWIO
+/// without gaps. Sums over pixels run in T within chunks of 256 (f32) or 128 (f64) pixels, whose sums are added in
+/// order.
 template <class T>
 void conv2d_backward_weight(const WindowGeometry& g, const T* x, const T* dy, T* dw, bool accumulate) {
   detail::check_conv_geometry(g);
-  simd::multiply_transposed(detail::input_windows(g, x), g.out_pixels(), g.kernel_h * g.kernel_w * g.in_c, dy, g.out_pitch,
-                            Index{1}, g.out_c, T(1), accumulate, dw, g.out_c);
+  simd::multiply_transposed(detail::input_windows(g, x), g.out_pixels(), g.kernel_h * g.kernel_w * g.in_c, dy,
+                            g.out_pitch, Index{1}, g.out_c, T(1), accumulate, dw, g.out_c);
 }
 
 }  // namespace cpu

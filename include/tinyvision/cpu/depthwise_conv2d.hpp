@@ -67,9 +67,10 @@ inline Index depthwise_grain(Index rows) { return std::max<Index>(1, rows / 64);
 
 }  // namespace detail
 
-/// y(n,oh,ow,c*M+m) = activate(scale * sum_{kh,kw} x(n, oh*s_h - pad_top + kh, ow*s_w - pad_left + kw, c) * w(kh,kw,c,m)
-/// + shift + residual), M = out_c / in_c, weights [kernel_h][kernel_w][in_c][M]. Pitches, precision and repeatability as
-/// `conv2d_forward`. Throws Error on inconsistent geometry.
+/// y(n,oh,ow,c*M+m) = activate(scale * sum_{kh,kw} x(n, oh*s_h - pad_top + kh, ow*s_w - pad_left + kw, c) *
+/// w(kh,kw,c,m)
+/// + shift + residual), M = out_c / in_c, weights [kernel_h][kernel_w][in_c][M]. Pitches, precision and repeatability
+/// as `conv2d_forward`. Throws Error on inconsistent geometry.
 template <class T>
 void depthwise_conv2d_forward(const WindowGeometry& g, const T* x, const T* w, const Epilogue<T>& e, T* y) {
   detail::check_depthwise_geometry(g);
@@ -139,13 +140,15 @@ void depthwise_conv2d_backward_input(const WindowGeometry& g, const T* dy, const
   parallel_ranges(rows, detail::depthwise_grain(rows), [&](Index begin, Index end) {
     auto* scratch = simd::thread_scratch<simd::DepthwiseTap<T>, 0>(g.kernel_h * g.kernel_w);
     for (Index row = begin; row < end; ++row) {
-      const Index n = row / g.in_h, reach = row % g.in_h + g.pad_top;  // tap kh comes from output row (reach - kh) / stride
+      const Index n = row / g.in_h,
+                  reach = row % g.in_h + g.pad_top;  // tap kh comes from output row (reach - kh) / stride
       simd::DepthwiseRow<T> r;
       r.x_pitch = g.out_pitch, r.x_row = -g.out_w * g.out_pitch, r.in_w = g.out_w, r.channels = g.in_c;
       r.x = dy + (n * g.out_h + reach / g.stride_h) * g.out_w * g.out_pitch;
       r.kernel_w = g.kernel_w, r.stride_w = g.stride_w, r.pad_left = g.pad_left;
       r.tap_step = g.stride_h;
-      const Index too_high = std::max<Index>(0, reach / g.stride_h - (g.out_h - 1));  // taps whose row lies below the map
+      const Index too_high =
+          std::max<Index>(0, reach / g.stride_h - (g.out_h - 1));  // taps whose row lies below the map
       r.tap_begin = reach % g.stride_h + too_high * g.stride_h;
       r.tap_end = std::min(g.kernel_h, reach + 1);
       r.w = w;
@@ -158,8 +161,8 @@ void depthwise_conv2d_backward_input(const WindowGeometry& g, const T* dy, const
   });
 }
 
-/// dw(kh,kw,c,m) [+]= sum_{n,oh,ow} x(n, oh*s_h - pad_top + kh, ow*s_w - pad_left + kw, c) * dy(n,oh,ow,c*M+m). Sums run in T
-/// over blocks of whole rows whose number depends on the shape alone; block sums are added in order in double.
+/// dw(kh,kw,c,m) [+]= sum_{n,oh,ow} x(n, oh*s_h - pad_top + kh, ow*s_w - pad_left + kw, c) * dy(n,oh,ow,c*M+m). Sums
+/// run in T over blocks of whole rows whose number depends on the shape alone; block sums are added in order in double.
 template <class T>
 void depthwise_conv2d_backward_weight(const WindowGeometry& g, const T* x, const T* dy, T* dw, bool accumulate) {
   detail::check_depthwise_geometry(g);

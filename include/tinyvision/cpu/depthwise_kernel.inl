@@ -1,8 +1,8 @@
 // Body of depthwise_kernel.hpp, compiled for each instruction set by simd_foreach.inl.
 //
-// Channels are the vector dimension and the innermost loop, so memory is read in order; a tile of neighbouring output pixels
-// shares the loads of weights and of overlapping input pixels. Every sum runs over taps in the order (kh, kw), in tiles
-// and single pixels alike.
+// Channels are the vector dimension and the innermost loop, so memory is read in order; a tile of neighbouring output
+// pixels shares the loads of weights and of overlapping input pixels. Every sum runs over taps in the order (kh, kw),
+// in tiles and single pixels alike.
 
 TINYVISION_BEGIN
 namespace simd {

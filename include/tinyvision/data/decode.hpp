@@ -119,14 +119,15 @@ inline Image decode_stb(Bytes bytes, ImageFormat format, std::string_view name) 
     const char* reason = stb::stbi_failure_reason();
     fail_usage("decode", name, ": corrupt ", to_string(format), ": ", reason != nullptr ? reason : "no reason given");
   };
-  if (stb::stbi_info_from_memory(bytes.data(), size, &width, &height, &channels) == 0) refuse();
-  check_pixels(height, width, name);
   if (format == ImageFormat::jpeg) {
     const JpegMarkers markers = read_jpeg_markers(bytes);
     if (!markers.complete) fail_usage("decode", name, ": corrupt JPEG: no end-of-image marker, the data ends early");
+    if (!markers.sound) fail_usage("decode", name, ": corrupt JPEG: a Huffman table with more than 255 codes");
     if (markers.components == 4 && !markers.adobe)
       fail_usage("decode", name, ": stb_image cannot decode CMYK without an Adobe marker; use the turbo decoder");
   }
+  if (stb::stbi_info_from_memory(bytes.data(), size, &width, &height, &channels) == 0) refuse();
+  check_pixels(height, width, name);
   struct Free {
     void operator()(void* p) const { stb::stbi_image_free(p); }
   };

@@ -54,6 +54,9 @@ struct JpegMarkers {
   bool complete = false;  ///< an end-of-image marker follows the last scan
   bool adobe = false;     ///< an APP14 "Adobe" segment exists: four-component data is stored inverted
   int components = 0;     ///< of the frame header
+  /// No Huffman table has more than 255 codes (baseline needs 162). stb_image 2.27 does not check: it writes past its
+  /// table at 257 and reads past it at 256.
+  bool sound = true;
 };
 
 /// Walks the marker segments; entropy-coded data is skipped, not decoded.
@@ -81,6 +84,14 @@ inline JpegMarkers read_jpeg_markers(Bytes bytes) {
     const bool frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
     if (frame && length >= 8) found.components = bytes[at + 7];
     if (marker == 0xEE && length >= 14 && std::memcmp(bytes.data() + at + 2, "Adobe", 5) == 0) found.adobe = true;
+    if (marker == 0xC4) {
+      for (std::size_t table = at + 2; table + 17 <= at + length;) {
+        std::size_t codes = 0;
+        for (std::size_t i = 1; i <= 16; ++i) codes += bytes[table + i];
+        found.sound = found.sound && codes <= 255;
+        table += 17 + codes;
+      }
+    }
     at += length;
   }
   return found;

@@ -20,6 +20,7 @@
 #pragma push_macro("STB_IMAGE_IMPLEMENTATION")
 #pragma push_macro("STB_IMAGE_STATIC")
 #pragma push_macro("STBIDEF")
+#pragma push_macro("STBI_ASSERT")
 #pragma push_macro("STBI_ONLY_JPEG")
 #pragma push_macro("STBI_ONLY_PNG")
 #pragma push_macro("STBI_ONLY_BMP")
@@ -40,6 +41,7 @@
 #undef STB_IMAGE_IMPLEMENTATION
 #undef STB_IMAGE_STATIC
 #undef STBIDEF
+#undef STBI_ASSERT
 #undef STBI_ONLY_JPEG
 #undef STBI_ONLY_PNG
 #undef STBI_ONLY_BMP
@@ -60,6 +62,7 @@
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
+#define STBI_ASSERT(x) static_cast<void>(0)  // a damaged file is an error, not an abort
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
@@ -92,6 +95,7 @@ TINYVISION_END
 #pragma pop_macro("STB_IMAGE_IMPLEMENTATION")
 #pragma pop_macro("STB_IMAGE_STATIC")
 #pragma pop_macro("STBIDEF")
+#pragma pop_macro("STBI_ASSERT")
 #pragma pop_macro("STBI_ONLY_JPEG")
 #pragma pop_macro("STBI_ONLY_PNG")
 #pragma pop_macro("STBI_ONLY_BMP")

@@ -1,8 +1,8 @@
 // Register-tiled matrix micro-kernels for each instruction set, behind a table of functions.
 //
-// f32 tiles are 14x32 (AVX-512), 6x16 (AVX2) and 4x8 (portable), f64 tiles half as wide: the largest that leave registers
-// for the operands. B comes as packed panels [k][columns]; A is read in place (rows of an NHWC map are rows of a matrix)
-// or gathered window by window, so no im2col matrix ever exists.
+// f32 tiles are 14x32 (AVX-512), 6x16 (AVX2) and 4x8 (portable), f64 tiles half as wide: the largest that leave
+// registers for the operands. B comes as packed panels [k][columns]; A is read in place (rows of an NHWC map are rows
+// of a matrix) or gathered window by window, so no im2col matrix ever exists.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +27,8 @@ struct PanelProduct {
   Index c_pitch = 0;
   const Index* pixel = nullptr;
   bool add = false;
-  bool fetch_next = false;  ///< prefetch the rows that follow a tile: hardware does not see through its many short streams
+  bool fetch_next =
+      false;            ///< prefetch the rows that follow a tile: hardware does not see through its many short streams
   bool stream = false;  ///< write full tiles past the caches; needs streamable(c, c_pitch)
   const T* scale = nullptr;
   const T* shift = nullptr;
@@ -71,7 +72,8 @@ struct Microkernels {
   void (*column_major)(const PanelProduct<T>&);
   /// Columns [k0, k1) of rows [first, first + rows) to out[row][k - k0], rows `pitch` apart.
   void (*gather_rows)(const WindowRows<T>&, Index first, Index rows, Index k0, Index k1, T* out, Index pitch);
-  /// A(i, k) = a[k * lda + i] for i < columns, k < depth, to out[i / tile_rows * stride + k * column_pitch + i % tile_rows].
+  /// A(i, k) = a[k * lda + i] for i < columns, k < depth, to out[i / tile_rows * stride + k * column_pitch + i %
+  /// tile_rows].
   void (*pack_column_tiles)(const T* a, Index lda, Index depth, Index columns, T* out, Index stride);
   /// out[k][j] = alpha * b[k * row + j * column] for k < depth, zero for n <= j < panel_columns. One of `row` and
   /// `column` must be 1.

@@ -1,8 +1,8 @@
 // Body of microkernel.hpp, compiled for each instruction set by simd_foreach.inl.
 //
-// A tile of MR x (NV vectors) accumulators stays in registers over the whole reduction; each step broadcasts MR elements
-// of A and loads NV vectors of B. Every output element is one chain of multiply-adds in ascending k, whatever the tile's
-// height, width or position.
+// A tile of MR x (NV vectors) accumulators stays in registers over the whole reduction; each step broadcasts MR
+// elements of A and loads NV vectors of B. Every output element is one chain of multiply-adds in ascending k, whatever
+// the tile's height, width or position.
 
 TINYVISION_BEGIN
 namespace simd {
@@ -66,9 +66,10 @@ TINYVISION_SIMD_FUNCTION __attribute__((noinline)) void finish_partial(const Pan
 
 /// Distance between consecutive k in a packed column tile of A: the tile's rows padded to whole cache lines.
 template <class T>
-inline constexpr int column_pitch = (Vec<T>::tile_rows + Vec<T>::width - 1) / Vec<T>::width * Vec<T>::width;
+inline constexpr int column_pitch = (Vec<T>::tile_rows + Vec<T>::width - 1) / Vec<T>::width* Vec<T>::width;
 
-/// One tile. RowMajorA: A(i, k) = a[i * lda + k], else A comes as packed column tiles. B(k, j) = b[k * panel_columns + j].
+/// One tile. RowMajorA: A(i, k) = a[i * lda + k], else A comes as packed column tiles. B(k, j) = b[k * panel_columns +
+/// j].
 template <bool RowMajorA, class T, int MR, int NV>
 TINYVISION_SIMD_FUNCTION __attribute__((noinline)) void tile(const PanelProduct<T>& p, Index row) {
   using V = Vec<T>;
@@ -266,7 +267,8 @@ TINYVISION_SIMD_FUNCTION void gather_rows(const WindowRows<T>& s, Index first, I
 
 /// See Microkernels::pack_column_tiles.
 template <class T>
-TINYVISION_SIMD_FUNCTION void pack_column_tiles(const T* a, Index lda, Index depth, Index columns, T* out, Index stride) {
+TINYVISION_SIMD_FUNCTION void pack_column_tiles(const T* a, Index lda, Index depth, Index columns, T* out,
+                                                Index stride) {
   constexpr Index width = Vec<T>::tile_rows;
   for (Index k = 0; k < depth; ++k) {
     const T* from = a + k * lda;

@@ -10,7 +10,8 @@
 TINYVISION_BEGIN
 namespace simd {
 
-/// A depth x columns matrix as panels [column / panel_columns][depth][panel_columns], zero padded, for one instruction set.
+/// A depth x columns matrix as panels [column / panel_columns][depth][panel_columns], zero padded, for one instruction
+/// set.
 template <class T>
 class PackedPanels {
  public:
@@ -35,7 +36,8 @@ class PackedPanels {
     parallel_for(panels() * blocks, [&](Index task) {
       const Index j = task / blocks, k = task % blocks * grain;
       pack_panel(b + k * row + j * panel_columns_ * column, row, column, std::min(grain, depth - k),
-                 std::min(panel_columns_, columns_ - j * panel_columns_), alpha, panel(j) + (first + k) * panel_columns_);
+                 std::min(panel_columns_, columns_ - j * panel_columns_), alpha,
+                 panel(j) + (first + k) * panel_columns_);
     });
   }
 

@@ -20,9 +20,12 @@ enum class InstructionSet { portable, avx2, avx512 };
 
 constexpr const char* to_string(InstructionSet set) {
   switch (set) {
-    case InstructionSet::avx2: return "avx2";
-    case InstructionSet::avx512: return "avx512";
-    default: return "portable";
+    case InstructionSet::avx2:
+      return "avx2";
+    case InstructionSet::avx512:
+      return "avx512";
+    default:
+      return "portable";
   }
 }
 
@@ -32,8 +35,8 @@ inline InstructionSet best_instruction_set() {
   static const InstructionSet best = [] {
     __builtin_cpu_init();  // these checks include the operating system's saving of the wide registers
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return InstructionSet::portable;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
       return InstructionSet::avx512;
     return InstructionSet::avx2;
   }();
@@ -47,7 +50,8 @@ namespace detail {
 
 inline void check_supported(InstructionSet set) {
   if (set > best_instruction_set())
-    fail_usage("simd", to_string(set), " asked for, but this machine supports only ", to_string(best_instruction_set()));
+    fail_usage("simd", to_string(set), " asked for, but this machine supports only ",
+               to_string(best_instruction_set()));
 }
 
 /// The set named by $TINYVISION_ISA, else the best one.

@@ -1,7 +1,8 @@
 // Compiles the file named by TINYVISION_SIMD_BODY once for each instruction set. (No `#pragma once`: included once per
-// body.) Function target attributes cannot depend on a template parameter, so the text itself is repeated; it is written
-// once. The body opens `TINYVISION_BEGIN namespace simd { namespace TINYVISION_SIMD_SET {` and marks every function
-// TINYVISION_SIMD_FUNCTION or TINYVISION_SIMD_INLINE. Lambdas would not inherit the target and must not be used there.
+// body.) Function target attributes cannot depend on a template parameter, so the text itself is repeated; it is
+// written once. The body opens `TINYVISION_BEGIN namespace simd { namespace TINYVISION_SIMD_SET {` and marks every
+// function TINYVISION_SIMD_FUNCTION or TINYVISION_SIMD_INLINE. Lambdas would not inherit the target and must not be
+// used there.
 
 #define TINYVISION_SIMD_SET portable
 #define TINYVISION_SIMD_FUNCTION

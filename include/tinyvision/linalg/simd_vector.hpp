@@ -1,8 +1,8 @@
 // Vector types of each instruction set behind one interface, `Vec<T>`, in the namespaces simd::portable, simd::avx2 and
 // simd::avx512. Kernels are written once against `Vec` and compiled for each set through simd_foreach.inl.
 //
-// Masked accesses never touch memory beyond the valid lanes; masked loads fill the others with zero. `stream` stores past
-// the caches to an aligned address; `stream_fence` orders such stores before later ones.
+// Masked accesses never touch memory beyond the valid lanes; masked loads fill the others with zero. `stream` stores
+// past the caches to an aligned address; `stream_fence` orders such stores before later ones.
 #pragma once
 
 #include <algorithm>
@@ -187,9 +187,7 @@ struct Vec<float> {
   static constexpr int width = 16;
   static constexpr int tile_rows = 14;
 
-  TINYVISION_OP Mask mask(Index lanes) {
-    return static_cast<Mask>((1u << std::clamp<Index>(lanes, 0, width)) - 1u);
-  }
+  TINYVISION_OP Mask mask(Index lanes) { return static_cast<Mask>((1u << std::clamp<Index>(lanes, 0, width)) - 1u); }
   TINYVISION_OP Reg zero() { return _mm512_setzero_ps(); }
   TINYVISION_OP Reg set1(float x) { return _mm512_set1_ps(x); }
   TINYVISION_OP Reg load(const float* p) { return _mm512_loadu_ps(p); }
@@ -231,9 +229,7 @@ struct Vec<double> {
   static constexpr int width = 8;
   static constexpr int tile_rows = 14;
 
-  TINYVISION_OP Mask mask(Index lanes) {
-    return static_cast<Mask>((1u << std::clamp<Index>(lanes, 0, width)) - 1u);
-  }
+  TINYVISION_OP Mask mask(Index lanes) { return static_cast<Mask>((1u << std::clamp<Index>(lanes, 0, width)) - 1u); }
   TINYVISION_OP Reg zero() { return _mm512_setzero_pd(); }
   TINYVISION_OP Reg set1(double x) { return _mm512_set1_pd(x); }
   TINYVISION_OP Reg load(const double* p) { return _mm512_loadu_pd(p); }

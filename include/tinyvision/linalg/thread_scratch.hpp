@@ -8,8 +8,8 @@
 TINYVISION_BEGIN
 namespace simd {
 
-/// At least `count` elements aligned to 64 bytes, private to the calling thread, uninitialised; `Slot` tells apart buffers
-/// in use at the same time. Valid until the thread's next call with the same T and Slot.
+/// At least `count` elements aligned to 64 bytes, private to the calling thread, uninitialised; `Slot` tells apart
+/// buffers in use at the same time. Valid until the thread's next call with the same T and Slot.
 template <class T, int Slot>
 T* thread_scratch(Index count) {
   thread_local std::unique_ptr<Scratch<T>> buffer;

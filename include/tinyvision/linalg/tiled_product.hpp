@@ -1,8 +1,8 @@
 // The two blocked, threaded matrix products that every dense kernel of the CPU backend is made of: rows times packed
 // panels (forward and input gradients), and transposed rows times a matrix (weight gradients).
 //
-// How the work is cut depends on shapes and the element type alone, and no two tasks add to the same output, so results do not
-// depend on the number of threads.
+// How the work is cut depends on shapes and the element type alone, and no two tasks add to the same output, so results
+// do not depend on the number of threads.
 #pragma once
 
 #include "tinyvision/core/epilogue.hpp"
@@ -48,7 +48,7 @@ inline constexpr Index wanted_tasks = 16;
 /// Length of the blocks a reduction of length k is summed in; sums of blocks are added in order.
 template <class T>
 Index reduction_block(Index k) {
-  constexpr Index limit = 4096 / static_cast<Index>(sizeof(T));
+  constexpr Index limit = 8192 / static_cast<Index>(sizeof(T));
   return std::max<Index>(1, round_up(divide_up(k, std::max<Index>(1, divide_up(k, limit))), 16));
 }
 
@@ -107,8 +107,7 @@ void multiply_rows(const WindowRows<T>& rows, Index m, const PackedPanels<T>& b,
   const Microkernels<T>& kernels = microkernels<T>(b.instruction_set());
   const Index k = b.depth();
   const Index block = detail::reduction_block<T>(k);
-  const detail::RowBlocks blocks =
-      detail::row_blocks<T>(m, k, b.panels(), kernels.panel_columns, kernels.tile_rows);
+  const detail::RowBlocks blocks = detail::row_blocks<T>(m, k, b.panels(), kernels.panel_columns, kernels.tile_rows);
   const Index block_rows = blocks.rows, block_panels = blocks.panels;
   const Index row_tasks = detail::divide_up(m, block_rows);
   const Index panel_tasks = detail::divide_up(b.panels(), block_panels);
@@ -183,10 +182,11 @@ ReductionBlocks reduction_blocks(Index m, Index panels, Index panel_columns, Ind
 }  // namespace detail
 
 /// C = [C +] alpha * A^T * B, where A are the `depth` windows of `rows` (m columns) and B(p, j) = b[p * b_row +
-/// j * b_column] has n columns. Sums over p run in chunks of fixed length in precision T; chunk sums are added in order.
+/// j * b_column] has n columns. Sums over p run in chunks of fixed length in precision T; chunk sums are added in
+/// order.
 template <class T>
-void multiply_transposed(const WindowRows<T>& rows, Index depth, Index m, const T* b, Index b_row, Index b_column, Index n,
-                         T alpha, bool add, T* c, Index ldc) {
+void multiply_transposed(const WindowRows<T>& rows, Index depth, Index m, const T* b, Index b_row, Index b_column,
+                         Index n, T alpha, bool add, T* c, Index ldc) {
   if (m == 0 || n == 0) return;
   const InstructionSet set = instruction_set();
   const Microkernels<T>& kernels = microkernels<T>(set);
@@ -240,8 +240,8 @@ void multiply_transposed(const WindowRows<T>& rows, Index depth, Index m, const 
           kernels.gather_rows(rows, p0 + r, count, m0, m1, gathered, gather_pitch);
           a = gathered;
         }
-        kernels.pack_column_tiles(a, in_place ? rows.in_pitch : gather_pitch, count, p.m, tiles + r * kernels.column_pitch,
-                                  p.lda);
+        kernels.pack_column_tiles(a, in_place ? rows.in_pitch : gather_pitch, count, p.m,
+                                  tiles + r * kernels.column_pitch, p.lda);
       }
       p.a = tiles;
       p.add = p0 > begin || (add && splits == 1);

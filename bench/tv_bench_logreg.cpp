@@ -1,14 +1,15 @@
 // Times the 45-value path of multinomial logistic regression.
 //
-//   tv_bench_logreg [--threads T] [--n N --d D --k K] [--tolerance E] [--every E] [--raw FEATURES LABELS LAMBDAS]
-// Without files it makes features like ReLU outputs with a decaying spectrum. --raw reads little-endian f32 [n, d], i64 [n]
-// and f64 lambdas. Prints a CSV: lambda, objective, gradient_norm, iterations, seconds, ...; the set-up time is a comment.
+//   tv_bench_logreg [--threads T] [--n N --d D --k K] [--tolerance E] [--every E] [--handover H]
+//                   [--history M] [--logistic FILE]
+// FILE is what bench/peers/sklearn_logreg.py --make writes: features, labels, lambdas. Without one it makes features
+// like ReLU outputs with a decaying spectrum. Prints a CSV: lambda, objective, gradient_norm, iterations, seconds, ...;
+// the first line's seconds include the set-up, which is also printed as a comment.
 #include <chrono>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <string>
 
+#include "tinyvision/checkpoint/safetensors.hpp"
 #include "tinyvision/core/random.hpp"
 #include "tinyvision/optim/logistic_regression.hpp"
 
@@ -16,19 +17,7 @@ namespace {
 
 using namespace tinyvision;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-template <class T>
-std::vector<T> read_all(const char* path) {
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  if (!in) fail_usage("tv_bench_logreg", "cannot read ", path);
-  std::vector<T> values(static_cast<std::size_t>(in.tellg()) / sizeof(T));
-  in.seekg(0);
-  in.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
-  return values;
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// relu(hidden * mixing + noise), where hidden = class centre + noise has a spectrum (1 + j)^-0.7.
 void make_problem(Index n, Index d, Index k, Tensor& features, std::vector<Index>& labels) {
@@ -55,7 +44,8 @@ void make_problem(Index n, Index d, Index k, Tensor& features, std::vector<Index
     }
   }
   features = Tensor::empty({n, d});
-  linalg::gemm(false, false, n, d, latent, 1.0f, hidden.data(), latent, mixing.data(), d, 0.0f, features.data<float>(), d);
+  linalg::gemm(false, false, n, d, latent, 1.0f, hidden.data(), latent, mixing.data(), d, 0.0f, features.data<float>(),
+               d);
   for (Index i = 0; i < n * d; ++i)
     features.data<float>()[i] = std::max(0.0f, features.data<float>()[i] + 0.1f * noise[static_cast<std::size_t>(i)]);
 }
@@ -68,33 +58,46 @@ int run(int argc, char** argv) {
   std::vector<double> lambdas = paper_lambdas();
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    const auto next = [&] { return i + 1 < argc ? argv[++i] : throw UsageError("[tv_bench_logreg] " + name + " needs a value"); };
-    if (name == "--threads") set_num_threads(std::stoi(next()));
-    else if (name == "--n") n = std::stoll(next());
-    else if (name == "--d") d = std::stoll(next());
-    else if (name == "--k") k = std::stoll(next());
-    else if (name == "--every") every = std::stoll(next());
-    else if (name == "--tolerance") options.tolerance = std::stod(next());
-    else if (name == "--handover") options.handover = std::stod(next());
-    else if (name == "--history") options.history = std::stoll(next());
-    else if (name == "--raw") {
-      const std::vector<float> x = read_all<float>(next());
-      labels = read_all<Index>(next());
-      lambdas = read_all<double>(next());
-      n = static_cast<Index>(labels.size());
+    const auto next = [&] {
+      return i + 1 < argc ? argv[++i] : throw UsageError("[tv_bench_logreg] " + name + " needs a value");
+    };
+    if (name == "--threads")
+      set_num_threads(std::stoi(next()));
+    else if (name == "--n")
+      n = std::stoll(next());
+    else if (name == "--d")
+      d = std::stoll(next());
+    else if (name == "--k")
+      k = std::stoll(next());
+    else if (name == "--every")
+      every = std::stoll(next());
+    else if (name == "--tolerance")
+      options.tolerance = std::stod(next());
+    else if (name == "--handover")
+      options.handover = std::stod(next());
+    else if (name == "--history")
+      options.history = std::stoll(next());
+    else if (name == "--logistic") {
+      const Safetensors file = load_safetensors(next());
+      features = file.tensor("features");
+      labels = file.tensor("labels").to_vector<Index>();
+      lambdas = file.tensor("lambdas").to_vector<double>();
       k = 1 + *std::max_element(labels.begin(), labels.end());
-      d = static_cast<Index>(x.size()) / n;
-      features = Tensor::from_vector({n, d}, x);
-    } else fail_usage("tv_bench_logreg", "unknown option ", name);
+      n = features.dim(0), d = features.dim(1);
+    } else
+      fail_usage("tv_bench_logreg", "unknown option ", name);
   }
   if (!features.defined()) make_problem(n, d, k, features, labels);
   const double start = now();
   LogisticRegression regression(features, labels, k, options);
-  double last = now();
-  std::printf("# n %lld d %lld k %lld threads %d %s\n# setup %.3f s\n", static_cast<long long>(n), static_cast<long long>(d),
-              static_cast<long long>(k), num_threads(), to_string(instruction_set()), last - start);
-  std::printf("lambda,objective,gradient_norm,iterations,seconds,evaluations,exact_evaluations,newton_steps,hessian_products,"
-              "certificate,relative_certificate,stop\n");
+  const double ready = now();
+  double last = start;  // the first line pays for the set-up
+  std::printf("# n %lld d %lld k %lld threads %d %s\n# setup %.3f s\n", static_cast<long long>(n),
+              static_cast<long long>(d), static_cast<long long>(k), num_threads(), to_string(instruction_set()),
+              ready - start);
+  std::printf(
+      "lambda,objective,gradient_norm,iterations,seconds,evaluations,exact_evaluations,newton_steps,hessian_products,"
+      "certificate,relative_certificate,stop\n");
   std::vector<double> chosen;
   for (std::size_t i = 0; i < lambdas.size(); i += static_cast<std::size_t>(every)) chosen.push_back(lambdas[i]);
   regression.path(chosen, [&](const LogisticRegressionFit& f) {

@@ -29,8 +29,8 @@ class ThreeLayers : public Network {
     x = spatial_.forward(x, context);             // [N,8,8,16]
     x = mixing_.forward(x, context);              // [N,8,8,32]
     out.end_points.emplace_back("mixing", x);
-    out.feature = global_average_pool(x);                 // [N,32]
-    out.logits = logits_.forward(out.feature, context);   // [N,classes]
+    out.feature = global_average_pool(x);                // [N,32]
+    out.logits = logits_.forward(out.feature, context);  // [N,classes]
     return out;
   }
 

@@ -1,7 +1,7 @@
 // A training loop of one's own: a small classifier of noisy patterns, trained step by step with nothing hidden.
 //
-// Every random number is a function of (seed, purpose, step, index), so the program prints the same figures on every run
-// and with any number of threads.
+// Every random number is a function of (seed, purpose, step, index), so the program prints the same figures on every
+// run and with any number of threads.
 #include <cstdio>
 
 #include "tinyvision/core/random.hpp"
@@ -45,7 +45,8 @@ Variable parameter(const Shape& shape, std::uint64_t number, double deviation) {
 }
 
 int main() {
-  const Variable filters = parameter({3, 3, 1, 8}, 0, 0.3), weights = parameter({8, 2}, 1, 0.3), bias = parameter({2}, 2, 0);
+  const Variable filters = parameter({3, 3, 1, 8}, 0, 0.3), weights = parameter({8, 2}, 1, 0.3),
+                 bias = parameter({2}, 2, 0);
   const auto forward = [&](const Tensor& images) {
     const Variable maps = relu(conv2d(Variable(images), filters));
     return linear(global_average_pool(maps), weights, bias);
@@ -64,7 +65,8 @@ int main() {
     sgd.step(schedule(step));
     sgd.clear_gradients();
     ema.update(step);
-    if (step % 20 == 0 || step == steps - 1) std::printf("step %3d  loss %.4f\n", static_cast<int>(step), loss.value().item());
+    if (step % 20 == 0 || step == steps - 1)
+      std::printf("step %3d  loss %.4f\n", static_cast<int>(step), loss.value().item());
   }
 
   ema.swap();  // evaluate the averaged weights, on examples never trained on

@@ -51,9 +51,9 @@ int run_guarded(const std::string& name, const std::string& command, Work&& work
   }
 }
 
-/// A whole application: parses the command line, puts the common options into effect (a folder that cannot be written is
-/// found here, before the work), prints the resolved configuration to stderr and calls `body(configuration)`. The exit
-/// code is that of `run_guarded`. With subcommands the options of the one that was given count as well.
+/// A whole application: parses the command line, puts the common options into effect (a folder that cannot be written
+/// is found here, before the work), prints the resolved configuration to stderr and calls `body(configuration)`. The
+/// exit code is that of `run_guarded`. With subcommands the options of the one that was given count as well.
 template <class Body>
 int run_app(CLI::App& app, const std::string& name, CommonOptions& common, int argc, char** argv, Body&& body) {
   install_interrupt_handler();

@@ -20,8 +20,8 @@ struct CommonOptions {
   std::string kernels = "own";
 };
 
-/// Adds --seed, --threads, --kernels, --quiet and, unless `out_help` is empty, --out with that help. `common.out` is the
-/// default of --out.
+/// Adds --seed, --threads, --kernels, --quiet and, unless `out_help` is empty, --out with that help. `common.out` is
+/// the default of --out.
 inline void add_common_options(CLI::App& app, CommonOptions& common, const std::string& out_help) {
   std::vector<std::string> choices{"own", "reference"};
   if (tinyvision::with_cuda) choices.push_back("vendor");

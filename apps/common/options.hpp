@@ -1,6 +1,6 @@
-// Options of an application, on top of CLI11: values come from the command line, else from the file of `--config` (TOML,
-// keys are option names), else they keep their default. Unknown names are errors. What was resolved is printed first and
-// saved with the results.
+// Options of an application, on top of CLI11: values come from the command line, else from the file of `--config`
+// (TOML, keys are option names), else they keep their default. Unknown names are errors. What was resolved is printed
+// first and saved with the results.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -31,8 +32,7 @@ class HelpRequested : public std::runtime_error {
 
 /// `text` as one word of a POSIX shell.
 inline std::string shell_quoted(std::string_view text) {
-  constexpr std::string_view plain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
   if (!text.empty() && text.find_first_not_of(plain) == std::string_view::npos) return std::string(text);
   std::string out = "'";
   for (const char c : text) c == '\'' ? out += "'\\''" : out += c;
@@ -82,19 +82,17 @@ inline bool is_flag(const CLI::Option& option) { return option.get_expected_max(
 inline Json json_value(const CLI::Option& option, const std::string& text) {
   const std::string type = option.get_type_name();
   if (is_flag(option)) return text == "true" || text == "1";
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  if (type.starts_with("INT") || type.starts_with("UINT")) {
-    std::int64_t number = 0;
-    if (std::from_chars(begin, end, number).ptr == end && !text.empty()) return number;
-    std::uint64_t large = 0;
-    if (std::from_chars(begin, end, large).ptr == end && !text.empty()) return large;
-  }
-  if (type.starts_with("FLOAT")) {
-    double number = 0;
-    if (std::from_chars(begin, end, number).ptr == end && !text.empty()) return number;
-  }
-  if ((type.starts_with("INT") || type.starts_with("UINT") || type.starts_with("FLOAT")) && text.empty()) return nullptr;
+  const bool whole = type.starts_with("INT") || type.starts_with("UINT");
+  if (!whole && !type.starts_with("FLOAT")) return text;
+  if (text.empty()) return nullptr;
+  const auto read = [&text](auto& number) {
+    const char* const end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, number);
+    return error == std::errc() && at == end;
+  };
+  if (std::int64_t number = 0; whole && read(number)) return number;
+  if (std::uint64_t number = 0; whole && read(number)) return number;
+  if (double number = 0; read(number)) return number;
   return text;
 }
 
@@ -109,21 +107,28 @@ inline void check_numbers(const CLI::Option& option) {
 }
 
 inline void check_extras(CLI::App& app) {
-  std::vector<std::string> names{"--help", "--version", "--config"};
-  for (const CLI::Option* option : settings(app)) names.push_back(option_name(*option));
-  const std::vector<std::string> extras = app.remaining(true);
+  std::vector<std::string> names{"help", "version", "config"};
+  for (const CLI::Option* option : settings(app))
+    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  std::vector<std::string> extras = app.remaining(true);
+  std::erase(extras, "--");
   for (const std::string& extra : extras) {
     if (extra.size() < 2 || extra.front() != '-') continue;
-    const std::string name = extra.substr(0, extra.find('='));
-    tinyvision::fail_usage("options", "unknown option ", name, tinyvision::suggestion(name, names));
+    const std::string given = extra.substr(0, extra.find('='));
+    const auto near =
+        tinyvision::nearest_names(given.substr(std::min(given.size(), given.find_first_not_of('-'))), names, 1);
+    tinyvision::fail_usage("options", "unknown option ", given,
+                           near.empty() ? "" : " (did you mean --" + near[0] + "?)");
   }
   std::vector<std::string> commands;
-  for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) commands.push_back(command->get_name());
+  for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; }))
+    commands.push_back(command->get_name());
   if (extras.empty()) return;
   if (commands.empty() || !app.get_subcommands().empty())
     tinyvision::fail_usage("options", "unexpected argument '", extras.front(), "'");
-  tinyvision::fail_usage("options", "unknown command '", extras.front(), "'", tinyvision::suggestion(extras.front(), commands),
-                         ": choose ", tinyvision::join_names(commands, commands.size()));
+  tinyvision::fail_usage("options", "unknown command '", extras.front(), "'",
+                         tinyvision::suggestion(extras.front(), commands), ": choose ",
+                         tinyvision::join_names(commands, commands.size()));
 }
 
 /// CLI11's message; for its positive and non-negative numbers in words instead of with 300 digits.
@@ -133,7 +138,8 @@ inline std::string explain(CLI::App& app, const std::string& message) {
   for (const CLI::Option* option : settings(app)) {
     if (option_name(*option) != message.substr(0, value)) continue;
     const std::string type = option->get_type_name(), got = message.substr(value + 8, range - value - 8);
-    if (type.find(":POSITIVE") != std::string::npos) return option_name(*option) + " must be a positive number, got " + got;
+    if (type.find(":POSITIVE") != std::string::npos)
+      return option_name(*option) + " must be a positive number, got " + got;
     if (type.find(":NONNEGATIVE") != std::string::npos) return option_name(*option) + " must be 0 or above, got " + got;
   }
   return message;
@@ -219,8 +225,8 @@ inline void parse_options(CLI::App& app, const std::string& name, int argc, cons
   }
 }
 
-/// All options with the values in effect, in the order they were added; names without dashes in front, `_` between words.
-/// Options that were not given show the default text of CLI11 (capture_default_str), null or "" without one.
+/// All options with the values in effect, in the order they were added; names without dashes in front, `_` between
+/// words. Options that were not given show the default text of CLI11 (capture_default_str), null or "" without one.
 inline Json resolved_configuration(CLI::App& app) {
   Json out = Json::object();
   for (const CLI::Option* option : detail::settings(app)) {
@@ -247,8 +253,7 @@ inline void print_configuration(std::ostream& out, const std::string& name, cons
   out << name << " " << TINYVISION_VERSION << '\n';
   for (const auto& [key, value] : configuration.items())
     out << "  " << key << std::string(width - key.size() + 2, ' ')
-        << (value.is_string() ? value.get<std::string>()
-                              : value.dump(-1, ' ', false, Json::error_handler_t::replace))
+        << (value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, Json::error_handler_t::replace))
         << '\n';
   out << std::flush;
 }

@@ -44,7 +44,8 @@ inline std::string predictions_csv(const std::vector<Prediction>& rows) {
 /// Writes `folder`/predictions.csv, all or nothing; nothing when `folder` is empty.
 inline void write_predictions(const std::string& folder, const std::vector<Prediction>& rows) {
   if (folder.empty()) return;
-  tinyvision::write_file_atomically((std::filesystem::path(folder) / "predictions.csv").string(), predictions_csv(rows));
+  tinyvision::write_file_atomically((std::filesystem::path(folder) / "predictions.csv").string(),
+                                    predictions_csv(rows));
 }
 
 }  // namespace tv_app

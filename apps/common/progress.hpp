@@ -49,7 +49,11 @@ class Progress {
   Progress(std::string label, Index total, bool quiet = false, Index start = 0)
       : Progress(std::move(label), total, ProgressOptions{.quiet = quiet, .start = start}) {}
   Progress(std::string label, Index total, ProgressOptions options)
-      : label_(std::move(label)), total_(total), done_(options.start), options_(std::move(options)), began_(options_.seconds()) {
+      : label_(std::move(label)),
+        total_(total),
+        done_(options.start),
+        options_(std::move(options)),
+        began_(options_.seconds()) {
     shown_ = options_.terminal ? -std::numeric_limits<double>::infinity() : began_;
   }
   Progress(const Progress&) = delete;

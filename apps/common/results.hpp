@@ -16,8 +16,8 @@ namespace tv_app {
 using Json = nlohmann::ordered_json;
 
 /// The contents of results.json: `app`, `version`, `config`, `digests`, `environment`, `metrics` and `timing` are there
-/// from the start, everything else (`fits`, say) is added through operator[]. Fractions, not percent; seconds; digests as
-/// hexadecimal SHA-256. Numbers are written so that they read back as the same double; NaN and infinity become null.
+/// from the start, everything else (`fits`, say) is added through operator[]. Fractions, not percent; seconds; digests
+/// as hexadecimal SHA-256. Numbers are written so that they read back as the same double; NaN and infinity become null.
 class Results {
  public:
   Results(const std::string& app, const Json& config)
@@ -39,8 +39,8 @@ class Results {
     entry = (entry.is_number() ? entry.get<double>() : 0) + seconds(std::exchange(lap_, now), now);
   }
 
-  /// Writes `folder`/results.json, all or nothing, with the total time; nothing when `folder` is empty. Bytes that are no
-  /// UTF-8 (in file names) become U+FFFD.
+  /// Writes `folder`/results.json, all or nothing, with the total time; nothing when `folder` is empty. Bytes that are
+  /// no UTF-8 (in file names) become U+FFFD.
   void write(const std::string& folder) {
     json_["timing"]["total"] = seconds(began_, Clock::now());
     if (folder.empty()) return;

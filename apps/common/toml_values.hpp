@@ -1,8 +1,9 @@
 // A flat TOML file as texts: what a configuration file may hold.
 #pragma once
 
-#include <string>
 #include <toml++/toml.h>
+
+#include <string>
 #include <vector>
 
 #include "tinyvision/core/files.hpp"
@@ -27,7 +28,7 @@ inline std::string toml_text(const toml::node& node, const std::string& path, co
   if (const auto* number = node.as_floating_point()) return tinyvision::format_shortest(number->get());
   if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
   tinyvision::fail_usage("options", path, ": line ", node.source().begin.line, ": '", key,
-             "' must be a text, a number, true, false or a list of these");
+                         "' must be a text, a number, true, false or a list of these");
 }
 
 }  // namespace detail

@@ -17,7 +17,8 @@ class Files : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(testing::TempDir()) / (std::string("tinyvision_files_") + test->name() + std::to_string(::getpid()));
+    folder_ =
+        fs::path(testing::TempDir()) / (std::string("tinyvision_files_") + test->name() + std::to_string(::getpid()));
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
@@ -57,7 +58,8 @@ TEST_F(Files, ErrorsNameThePathAndTheReason) {
   EXPECT_EQ(usage_error([&] { read_file(folder_.string()); }), "[file] " + folder_.string() + ": is a folder");
   EXPECT_EQ(usage_error([&] { write_file_atomically(path("no/such/folder"), "x"); }),
             "[file] " + path("no/such/folder") + ": cannot be written: No such file or directory");
-  EXPECT_EQ(usage_error([&] { write_file_atomically(folder_.string(), "x"); }), "[file] " + folder_.string() + ": is a folder");
+  EXPECT_EQ(usage_error([&] { write_file_atomically(folder_.string(), "x"); }),
+            "[file] " + folder_.string() + ": is a folder");
 }
 
 TEST_F(Files, NothingIsLeftWithoutACommit) {
@@ -115,9 +117,11 @@ TEST_F(Files, WritableFolder) {
   EXPECT_TRUE(fs::is_empty(path("x/y/z")));
   write_file_atomically(path("file"), "x");
   EXPECT_NE(usage_error([&] { ensure_writable_folder(path("file")); }).find(path("file")), std::string::npos);
-  EXPECT_NE(usage_error([&] { ensure_writable_folder(path("file") + "/below"); }).find(path("file")), std::string::npos);
+  EXPECT_NE(usage_error([&] { ensure_writable_folder(path("file") + "/below"); }).find(path("file")),
+            std::string::npos);
   EXPECT_THROW(ensure_writable_folder(""), UsageError);
-  EXPECT_NE(usage_error([&] { ensure_writable_folder("/proc/tinyvision"); }).find("/proc/tinyvision"), std::string::npos);
+  EXPECT_NE(usage_error([&] { ensure_writable_folder("/proc/tinyvision"); }).find("/proc/tinyvision"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -39,7 +39,9 @@ TEST(Kernels, ParseAndScope) {
   EXPECT_EQ(parse_kernels("own"), Kernels::own);
   EXPECT_EQ(parse_kernels("reference"), Kernels::reference);
   EXPECT_THROW(parse_kernels("fast"), UsageError);
-  if constexpr (!with_cuda) EXPECT_THROW(parse_kernels("vendor"), UsageError);
+  if constexpr (!with_cuda) {
+    EXPECT_THROW(parse_kernels("vendor"), UsageError);
+  }
   const Kernels before = kernels();
   {
     const KernelScope scope(Kernels::reference);

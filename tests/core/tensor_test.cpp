@@ -56,8 +56,7 @@ TEST(Tensor, DataChecksTheType) {
 }
 
 TEST(Tensor, IsAlignedForVectors) {
-  for (int i = 1; i < 20; ++i)
-    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(Tensor::empty({i, 3}).raw()) % 64, 0u);
+  for (int i = 1; i < 20; ++i) EXPECT_EQ(reinterpret_cast<std::uintptr_t>(Tensor::empty({i, 3}).raw()) % 64, 0u);
 }
 
 TEST(Tensor, CopiesShareStorageClonesDoNot) {

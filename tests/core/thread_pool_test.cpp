@@ -72,10 +72,7 @@ TEST_P(ThreadPoolTest, TheLowestFailingTaskWins) {
 }
 
 TEST_P(ThreadPoolTest, AnExceptionOfANestedJobReachesTheOuterCaller) {
-  EXPECT_THROW(parallel_for(6,
-                            [](Index) {
-                              parallel_for(3, [](Index j) { check(j != 2, "inner", "task ", j); });
-                            }),
+  EXPECT_THROW(parallel_for(6, [](Index) { parallel_for(3, [](Index j) { check(j != 2, "inner", "task ", j); }); }),
                Error);
 }
 

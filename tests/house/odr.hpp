@@ -4,10 +4,10 @@
 #include <string>
 
 struct ObjectIdentity {
-  const void* kernels = nullptr;  ///< address of the process-wide choice of kernels
-  const void* pool = nullptr;     ///< address of the thread pool
+  const void* kernels = nullptr;   ///< address of the process-wide choice of kernels
+  const void* pool = nullptr;      ///< address of the thread pool
   const void* function = nullptr;  ///< address of an inline function
-  std::string tensor;             ///< mangled name of Tensor
+  std::string tensor;              ///< mangled name of Tensor
 };
 
 ObjectIdentity first_object();

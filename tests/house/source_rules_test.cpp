@@ -206,10 +206,11 @@ TEST(Docs, NameEveryOperation) {
 // No path of somebody's machine: the project runs from any folder.
 TEST(Sources, NameNoFolderOfSomebodysMachine) {
   static const std::regex machine(R"((^|[\s"'=(`])/(work|home|root|Users)/)");
-  static const std::set<std::string> text{".hpp", ".h",  ".cpp", ".inl", ".cu",  ".md",    ".txt",
+  static const std::set<std::string> text{".hpp", ".h",  ".cpp",   ".inl",  ".cu",   ".md", ".txt",
                                           ".py",  ".sh", ".cmake", ".json", ".toml", ".in", ""};
   std::vector<fs::path> files;
-  for (const char* folder : {"include", "models", "apps", "bench", "tests", "examples", "kernels", "docs", "cmake", ".ci"})
+  for (const char* folder :
+       {"include", "models", "apps", "bench", "tests", "examples", "kernels", "docs", "cmake", ".ci"})
     for (const fs::path& path : files_below(root / folder, text)) files.push_back(path);
   for (const auto& entry : fs::directory_iterator(root))
     if (entry.is_regular_file() && text.count(entry.path().extension().string())) files.push_back(entry.path());

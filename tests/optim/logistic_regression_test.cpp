@@ -43,14 +43,15 @@ Data make(Index n, Index d, Index k, double spread, std::uint64_t seed = 1) {
   const Random centre(seed, Stream::test, 1), noise(seed, Stream::test, 2);
   for (Index i = 0; i < n; ++i)
     for (Index j = 0; j < d; ++j)
-      data.x.data<float>()[i * d + j] = static_cast<float>(
-          std::max(0.0, 0.5 + spread * centre.normal(static_cast<std::uint64_t>(data.y[static_cast<std::size_t>(i)] * d + j)) +
-                            noise.normal(static_cast<std::uint64_t>(i * d + j))));
+      data.x.data<float>()[i * d + j] = static_cast<float>(std::max(
+          0.0, 0.5 + spread * centre.normal(static_cast<std::uint64_t>(data.y[static_cast<std::size_t>(i)] * d + j)) +
+                   noise.normal(static_cast<std::uint64_t>(i * d + j))));
   return data;
 }
 
 /// F in long double, straight from the definition.
-long double naive_objective(const Data& data, const std::vector<double>& w, const std::vector<double>& b, double lambda) {
+long double naive_objective(const Data& data, const std::vector<double>& w, const std::vector<double>& b,
+                            double lambda) {
   long double f = 0;
   for (Index i = 0; i < data.n(); ++i) {
     std::vector<long double> z(b.begin(), b.end());
@@ -210,7 +211,9 @@ TEST(LogisticRegressionTest, GradientsMatchFiniteDifferences) {
   for (std::size_t i = 0; i < size; ++i) {
     std::vector<double> a = at, b = at;
     a[i] += 1e-5, b[i] -= 1e-5;
-    EXPECT_NEAR(static_cast<double>(g[i]), (value(a) - value(b)) / 2e-5, 2e-5 * (1 + std::fabs(static_cast<double>(g[i])))) << i;
+    EXPECT_NEAR(static_cast<double>(g[i]), (value(a) - value(b)) / 2e-5,
+                2e-5 * (1 + std::fabs(static_cast<double>(g[i]))))
+        << i;
   }
   logistic::Point q;
   q.lambda = lambda;
@@ -227,7 +230,8 @@ TEST(LogisticRegressionTest, GradientsMatchFiniteDifferences) {
 }
 
 TEST(LogisticRegressionTest, WholePathIsCertified) {
-  for (const auto& [n, d, k, spread] : {std::tuple<Index, Index, Index, double>{400, 30, 10, 0.6}, {300, 33, 17, 2.0}, {25, 60, 5, 0.5}}) {
+  for (const auto& [n, d, k, spread] :
+       {std::tuple<Index, Index, Index, double>{400, 30, 10, 0.6}, {300, 33, 17, 2.0}, {25, 60, 5, 0.5}}) {
     const Data data = make(n, d, k, spread);
     LogisticRegression regression(data.x, data.y, data.k);
     const std::vector<double> lambdas = paper_lambdas();

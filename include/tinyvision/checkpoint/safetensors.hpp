@@ -97,11 +97,16 @@ inline Tensor read_stored_tensor(const StoredTensor& stored, const char* source)
 
 inline const char* stored_name(DType dtype) {
   switch (dtype) {
-    case DType::f32: return "F32";
-    case DType::f64: return "F64";
-    case DType::bf16: return "BF16";
-    case DType::u8: return "U8";
-    default: return "I64";
+    case DType::f32:
+      return "F32";
+    case DType::f64:
+      return "F64";
+    case DType::bf16:
+      return "BF16";
+    case DType::u8:
+      return "U8";
+    default:
+      return "I64";
   }
 }
 
@@ -136,8 +141,9 @@ inline Safetensors load_safetensors(const std::string& path) {
   return out;
 }
 
-/// The bytes before the tensors' elements, and the order in which their elements follow: by falling element size, so that
-/// every tensor is aligned to its type, otherwise as given. Throws Error for a name that occurs twice or is reserved.
+/// The bytes before the tensors' elements, and the order in which their elements follow: by falling element size, so
+/// that every tensor is aligned to its type, otherwise as given. Throws Error for a name that occurs twice or is
+/// reserved.
 inline std::pair<std::string, std::vector<std::size_t>> safetensors_layout(const NamedTensors& tensors,
                                                                            const Metadata& metadata) {
   std::vector<std::size_t> order(tensors.size());
@@ -165,8 +171,8 @@ inline std::pair<std::string, std::vector<std::size_t>> safetensors_layout(const
     check(names.insert(name).second, "safetensors", "the name '", name, "' occurs twice or is reserved");
     if (text.size() > 1) text += ',';
     text += concat_text(detail::json_string(name), ":{\"dtype\":\"", detail::stored_name(tensor.dtype()),
-                        "\",\"shape\":", tensor.shape(), ",\"data_offsets\":[", begin[i], ",", begin[i] + tensor.bytes(),
-                        "]}");
+                        "\",\"shape\":", tensor.shape(), ",\"data_offsets\":[", begin[i], ",",
+                        begin[i] + tensor.bytes(), "]}");
   }
   text += '}';
   text.resize((text.size() + 7) / 8 * 8, ' ');
@@ -186,8 +192,8 @@ inline void write_safetensors(AtomicFile& file, const NamedTensors& tensors, con
   }
 }
 
-/// Writes a file, all or nothing: equal arguments give equal bytes. Channel slices are stored without their gaps. Throws
-/// UsageError naming the path when it cannot be written, Error for undefined tensors, or names that occur twice.
+/// Writes a file, all or nothing: equal arguments give equal bytes. Channel slices are stored without their gaps.
+/// Throws UsageError naming the path when it cannot be written, Error for undefined tensors, or names that occur twice.
 inline void save_safetensors(const std::string& path, const NamedTensors& tensors, const Metadata& metadata = {}) {
   AtomicFile file(path);
   write_safetensors(file, tensors, metadata);

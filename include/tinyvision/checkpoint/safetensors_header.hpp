@@ -97,7 +97,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
         name_ = name;
         break;
       default:
-        if (name != "dtype" && name != "shape" && name != "data_offsets") refuse(tensor(), "unknown field '", name, "'");
+        if (name != "dtype" && name != "shape" && name != "data_offsets")
+          refuse(tensor(), "unknown field '", name, "'");
         if (!fields_.insert(name).second) refuse(tensor(), "field '", name, "' occurs twice");
         field_ = name;
     }
@@ -167,8 +168,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
     const std::string_view reason = error.what();
     const std::size_t colon = reason.find(": ");
-    fail_usage("safetensors", path_, ": byte ", 8 + position, ": the header is not valid JSON: ",
-               colon == std::string_view::npos ? reason : reason.substr(colon + 2));
+    fail_usage("safetensors", path_, ": byte ", 8 + position,
+               ": the header is not valid JSON: ", colon == std::string_view::npos ? reason : reason.substr(colon + 2));
   }
 
  private:
@@ -181,11 +182,16 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   [[noreturn]] void unexpected(const char* what) const {
     switch (place_) {
-      case Place::start: refuse("must be a JSON object, not ", what);
-      case Place::header: refuse("'", name_, "' must be an object, not ", what);
-      case Place::metadata: refuse("__metadata__ may hold texts only, but '", name_, "' is ", what);
-      case Place::tensor: refuse(tensor(), "field '", field_, "' cannot be ", what);
-      default: refuse(tensor(), field_, " must hold integers, not ", what);
+      case Place::start:
+        refuse("must be a JSON object, not ", what);
+      case Place::header:
+        refuse("'", name_, "' must be an object, not ", what);
+      case Place::metadata:
+        refuse("__metadata__ may hold texts only, but '", name_, "' is ", what);
+      case Place::tensor:
+        refuse(tensor(), "field '", field_, "' cannot be ", what);
+      default:
+        refuse(tensor(), field_, " must hold integers, not ", what);
     }
   }
 
@@ -254,12 +260,13 @@ inline void check_stored_tensor(const StoredTensor& t, std::uint64_t data_bytes,
 /// that cover the data exactly once.
 inline SafetensorsHeader parse_safetensors_header(std::string_view file, const std::string& path) {
   if (file.size() < 8)
-    fail_usage("safetensors", path, ": truncated: the file has ", file.size(), " bytes, the header's length alone takes 8");
+    fail_usage("safetensors", path, ": truncated: the file has ", file.size(),
+               " bytes, the header's length alone takes 8");
   std::uint64_t length = 0;
   for (std::size_t i = 0; i < 8; ++i) length |= std::uint64_t{static_cast<unsigned char>(file[i])} << (8 * i);
   if (length > safetensors_header_limit)
-    fail_usage("safetensors", path, ": byte 0: header length ", length, " exceeds the limit of ", safetensors_header_limit,
-               " (not a safetensors file?)");
+    fail_usage("safetensors", path, ": byte 0: header length ", length, " exceeds the limit of ",
+               safetensors_header_limit, " (not a safetensors file?)");
   if (length > file.size() - 8)
     fail_usage("safetensors", path, ": truncated: the header ends at byte ", 8 + length, ", the file at ", file.size());
   std::string_view text = file.substr(8, length);
@@ -288,8 +295,8 @@ inline SafetensorsHeader parse_safetensors_header(std::string_view file, const s
   for (const StoredTensor* t : order) {
     if (t->begin != covered)
       fail_usage("safetensors", path, ": byte ", header.data_begin + std::min(t->begin, covered), ": tensor '", t->name,
-                 "' begins at ", t->begin, " of the data, where ", covered, " is expected: ",
-                 t->begin > covered ? "a hole" : "tensors overlap");
+                 "' begins at ", t->begin, " of the data, where ", covered,
+                 " is expected: ", t->begin > covered ? "a hole" : "tensors overlap");
     covered = t->end;
   }
   if (covered != data_bytes)

@@ -72,7 +72,8 @@ inline StateFile load_state_file(const std::string& path) {
   if (checksum == file.metadata.end()) fail_usage("state", path, ": has no checksum: not a training state");
   const std::string actual = state_digest(file.tensors, file.metadata);
   if (checksum->second != actual)
-    fail_usage("state", path, ": corrupt: its contents have SHA-256 ", actual, ", the checksum says ", checksum->second);
+    fail_usage("state", path, ": corrupt: its contents have SHA-256 ", actual, ", the checksum says ",
+               checksum->second);
   file.metadata.erase(checksum);
   return {std::move(file.tensors), std::move(file.metadata), path, {}};
 }
@@ -97,8 +98,8 @@ inline void remove_abandoned_states(const std::filesystem::path& folder) {
 
 }  // namespace detail
 
-/// Writes `state` as the newest of `folder` and keeps the one before it. Throws UsageError naming the file when it cannot
-/// be written (a full disk, say); the states on the disk then stay as they were.
+/// Writes `state` as the newest of `folder` and keeps the one before it. Throws UsageError naming the file when it
+/// cannot be written (a full disk, say); the states on the disk then stay as they were.
 inline void save_state(const std::string& folder, const StateFile& state) {
   ensure_writable_folder(folder);
   detail::remove_abandoned_states(folder);
@@ -110,8 +111,8 @@ inline void save_state(const std::string& folder, const StateFile& state) {
   AtomicFile file(newest);
   write_safetensors(file, state.tensors, metadata);
   file.flush();
-  // A second name for the present state while the new one takes its place: whatever is killed when, the newest state has
-  // a name. File systems without hard links rename instead; a kill in between then leaves the previous state.
+  // A second name for the present state while the new one takes its place: whatever is killed when, the newest state
+  // has a name. File systems without hard links rename instead; a kill in between then leaves the previous state.
   const std::string kept = previous + "." + std::to_string(::getpid()) + ".tmp";
   std::error_code code;
   const bool any = std::filesystem::exists(newest, code);

@@ -64,7 +64,8 @@ inline void check_finite(const Tensor& tensor, const std::string& name, const st
 }
 
 /// "'a' (did you mean x?), 'b'..." for the first five names and the number of all.
-inline std::string list_with_suggestions(const std::vector<std::string>& names, const std::vector<std::string>& candidates) {
+inline std::string list_with_suggestions(const std::vector<std::string>& names,
+                                         const std::vector<std::string>& candidates) {
   std::string out = std::to_string(names.size()) + ": ";
   for (std::size_t i = 0; i < names.size() && i < 5; ++i)
     out += (i > 0 ? ", '" : "'") + names[i] + "'" + suggestion(names[i], candidates, 2);
@@ -75,8 +76,8 @@ inline std::string list_with_suggestions(const std::vector<std::string>& names, 
 }  // namespace detail
 
 /// Picks the expected tensors out of a file and converts them to the expected types (between floating types only).
-/// Throws UsageError naming the file when names are missing or unexpected (the first five, their number, and the nearest
-/// names on the other side), a shape differs (both are printed), or a value that would be used is not finite.
+/// Throws UsageError naming the file when names are missing or unexpected (the first five, their number, and the
+/// nearest names on the other side), a shape differs (both are printed), or a value that would be used is not finite.
 ///
 /// When any replaceable tensor does not fit, all of them are left undefined: half a layer is no layer.
 inline MatchedWeights match_weights(const Safetensors& file, const std::vector<ExpectedTensor>& expected,
@@ -103,7 +104,8 @@ inline MatchedWeights match_weights(const Safetensors& file, const std::vector<E
     fail_usage("weights", file.path, ": missing tensors, ",
                detail::list_with_suggestions(missing, unexpected.empty() ? file.names() : unexpected));
   if (!unexpected.empty() && !rules.allow_unexpected)
-    fail_usage("weights", file.path, ": unexpected tensors, ", detail::list_with_suggestions(unexpected, expected_names));
+    fail_usage("weights", file.path, ": unexpected tensors, ",
+               detail::list_with_suggestions(unexpected, expected_names));
 
   MatchedWeights out{{}, {}, file.metadata, file.sha256};
   for (const ExpectedTensor& e : expected) {
@@ -115,7 +117,8 @@ inline MatchedWeights match_weights(const Safetensors& file, const std::vector<E
     }
     const Tensor& tensor = *found->second;
     if (tensor.shape() != e.shape)
-      fail_usage("weights", file.path, ": tensor '", e.name, "' has shape ", tensor.shape(), ", the network needs ", e.shape);
+      fail_usage("weights", file.path, ": tensor '", e.name, "' has shape ", tensor.shape(), ", the network needs ",
+                 e.shape);
     if (tensor.dtype() != e.dtype && !(detail::is_number(tensor.dtype()) && detail::is_number(e.dtype)))
       fail_usage("weights", file.path, ": tensor '", e.name, "' is ", to_string(tensor.dtype()), ", the network needs ",
                  to_string(e.dtype));
@@ -135,17 +138,18 @@ inline MatchedWeights load_weights(const std::string& path, const std::vector<Ex
 
 /// Whether weights come from a network whose batch norms were folded into its convolutions.
 struct FoldedBatchNorm {
-  Index layers = 0;                 ///< batch norms found
+  Index layers = 0;                   ///< batch norms found
   std::vector<std::string> folded{};  ///< those that look folded
   bool detected() const { return 2 * static_cast<Index>(folded.size()) > layers; }
   /// Why training is refused and what to do; empty when nothing was detected.
   std::string text() const {
     if (!detected()) return "";
-    return concat_text(folded.size(), " of ", layers, " batch norms (", join_names(folded, 2),
-                       ") were folded into their convolutions: the moving mean is 0 and the moving variance the same for "
-                       "all channels, beside a beta that is a bias. Evaluation is right, but training with batch "
-                       "statistics would change the function from the first step. tv_convert --restore-bn PHOTOS measures "
-                       "the statistics and restores the batch norms.");
+    return concat_text(
+        folded.size(), " of ", layers, " batch norms (", join_names(folded, 2),
+        ") were folded into their convolutions: the moving mean is 0 and the moving variance the same for "
+        "all channels, beside a beta that is a bias. Evaluation is right, but training with batch "
+        "statistics would change the function from the first step. tv_convert --restore-bn PHOTOS measures "
+        "the statistics and restores the batch norms.");
   }
 };
 

@@ -1,7 +1,7 @@
 // Whole files in and out. Writing is atomic: a reader sees the old file or the new one, never a part.
 //
-// What the operating system refuses (a missing file, a full disk, an unwritable folder) is a UsageError: the path is the
-// user's to choose.
+// What the operating system refuses (a missing file, a full disk, an unwritable folder) is a UsageError: the path is
+// the user's to choose.
 #pragma once
 
 #include <fcntl.h>
@@ -115,8 +115,8 @@ class AtomicFile {
   int file_ = -1;
 };
 
-/// Writes `parts` one after another to `path`, all or nothing (see AtomicFile). Throws UsageError naming the path and the
-/// system's reason.
+/// Writes `parts` one after another to `path`, all or nothing (see AtomicFile). Throws UsageError naming the path and
+/// the system's reason.
 inline void write_file_atomically(const std::string& path, const std::vector<std::string_view>& parts) {
   AtomicFile file(path);
   for (const std::string_view part : parts) file.write(part);

@@ -30,8 +30,8 @@ inline Index edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// The at most `k` candidates nearest to `name`, nearest first, ties in the candidates' order. Candidates that share too
-/// little with `name` (distance above half of the longer one's length) are no help and are left out.
+/// The at most `k` candidates nearest to `name`, nearest first, ties in the candidates' order. Candidates that share
+/// too little with `name` (distance above half of the longer one's length) are no help and are left out.
 inline std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& candidates,
                                               std::size_t k = 3) {
   std::vector<std::pair<Index, const std::string*>> ranked;
@@ -63,8 +63,7 @@ inline std::string suggestion(std::string_view name, const std::vector<std::stri
 /// `value` with 17 significant digits, which determine a double; "nan", "inf" and "-inf" as such. No locale.
 inline std::string format_exact(double value) {
   std::array<char, 64> buffer{};
-  const auto end =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::general, 17);
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::general, 17);
   return {buffer.data(), end.ptr};
 }
 

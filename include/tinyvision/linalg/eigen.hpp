@@ -9,10 +9,10 @@
 TINYVISION_BEGIN
 namespace linalg {
 
-/// Eigendecomposition A = V diag(values) V^T of a symmetric n x n matrix (its lower triangle is read). On return `a` holds
-/// V, row-major, eigenvector j in column j, and `values[j]` its eigenvalue, largest first. Precision T throughout; one
-/// thread, so the result does not depend on the number of threads. Throws Error when the iteration does not converge
-/// (it does for every finite matrix).
+/// Eigendecomposition A = V diag(values) V^T of a symmetric n x n matrix (its lower triangle is read). On return `a`
+/// holds V, row-major, eigenvector j in column j, and `values[j]` its eigenvalue, largest first. Precision T
+/// throughout; one thread, so the result does not depend on the number of threads. Throws Error when the iteration does
+/// not converge (it does for every finite matrix).
 template <class T>
 void symmetric_eigen(Index n, T* a, T* values) {
   if (n == 0) return;
@@ -24,8 +24,8 @@ void symmetric_eigen(Index n, T* a, T* values) {
   Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(values, n) = solver.eigenvalues().reverse();
 }
 
-/// Solves A x = b for a symmetric positive semidefinite n x n matrix (pivoted L D L^T; pivots at rounding level count as
-/// zero); `b` is overwritten by x.
+/// Solves A x = b for a symmetric positive semidefinite n x n matrix (pivoted L D L^T; pivots at rounding level count
+/// as zero); `b` is overwritten by x.
 inline void solve_symmetric(Index n, const double* a, double* b) {
   if (n == 0) return;
   using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

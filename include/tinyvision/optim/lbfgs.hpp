@@ -1,8 +1,9 @@
 // Limited-memory BFGS with a preconditioner and a strong-Wolfe line search.
 //
-// Nocedal and Wright, "Numerical Optimization", 2nd ed.: two-loop recursion (Algorithm 7.4), line search (Algorithms 3.5
-// and 3.6) with the cubic of equation 3.59. Near the optimum, where differences of f drown in rounding, a step is also
-// accepted by the approximate Wolfe conditions of Hager and Zhang (SIAM J. Optim. 16, 2005, eq. 4.1-4.3), which use slopes alone.
+// Nocedal and Wright, "Numerical Optimization", 2nd ed.: two-loop recursion (Algorithm 7.4), line search
+// (Algorithms 3.5 and 3.6) with the cubic of equation 3.59. Near the optimum, where differences of f drown in rounding,
+// a step is also accepted by the approximate Wolfe conditions of Hager and Zhang (SIAM J. Optim. 16, 2005,
+// eq. 4.1-4.3), which use slopes alone.
 #pragma once
 
 #include <algorithm>
@@ -14,17 +15,32 @@
 
 TINYVISION_BEGIN
 
-enum class StopReason { converged, iteration_limit, evaluation_limit, line_search_failed, stalled, not_finite, interrupted };
+enum class StopReason {
+  converged,
+  iteration_limit,
+  evaluation_limit,
+  line_search_failed,
+  stalled,
+  not_finite,
+  interrupted
+};
 
 constexpr const char* to_string(StopReason reason) {
   switch (reason) {
-    case StopReason::converged: return "converged";
-    case StopReason::iteration_limit: return "iteration limit";
-    case StopReason::evaluation_limit: return "evaluation limit";
-    case StopReason::line_search_failed: return "line search failed";
-    case StopReason::stalled: return "stalled";
-    case StopReason::not_finite: return "not finite";
-    default: return "interrupted";
+    case StopReason::converged:
+      return "converged";
+    case StopReason::iteration_limit:
+      return "iteration limit";
+    case StopReason::evaluation_limit:
+      return "evaluation limit";
+    case StopReason::line_search_failed:
+      return "line search failed";
+    case StopReason::stalled:
+      return "stalled";
+    case StopReason::not_finite:
+      return "not finite";
+    default:
+      return "interrupted";
   }
 }
 
@@ -47,9 +63,8 @@ double dot(const T* a, const T* b, Index count) {
   };
   if (count <= block) return part(0, count);
   std::vector<double> parts(static_cast<std::size_t>((count + block - 1) / block));
-  parallel_ranges(count, block, [&](Index begin, Index end) {
-    parts[static_cast<std::size_t>(begin / block)] = part(begin, end);
-  });
+  parallel_ranges(count, block,
+                  [&](Index begin, Index end) { parts[static_cast<std::size_t>(begin / block)] = part(begin, end); });
   double total = 0;
   for (const double p : parts) total += p;
   return total;
@@ -67,7 +82,7 @@ void combine(double a, const T* x, double b, T* y, Index count) {
 }  // namespace vectors
 
 struct LbfgsOptions {
-  Index history = 10;              ///< pairs (s, y) kept
+  Index history = 10;  ///< pairs (s, y) kept
   Index max_iterations = 1000;
   Index max_evaluations = 2000;
   double sufficient_decrease = 1e-4;  ///< c1 of the Wolfe conditions
@@ -90,7 +105,8 @@ struct LinePoint {
   double step = 0, value = 0, slope = 0;
 };
 
-/// Minimiser of the cubic through two points' values and slopes (Nocedal and Wright, 3.59), kept off the interval's ends.
+/// Minimiser of the cubic through two points' values and slopes (Nocedal and Wright, 3.59), kept off the interval's
+/// ends.
 inline double cubic_step(const LinePoint& a, const LinePoint& b) {
   const double width = b.step - a.step;
   const double d1 = a.slope + b.slope - 3 * (a.value - b.value) / (a.step - b.step);
@@ -105,7 +121,8 @@ inline double cubic_step(const LinePoint& a, const LinePoint& b) {
   return std::isfinite(t) ? std::clamp(t, low, high) : 0.5 * (a.step + b.step);
 }
 
-/// Algorithms 3.5 and 3.6. `probe(step)` evaluates and returns the point; the last probe is the accepted one on success.
+/// Algorithms 3.5 and 3.6. `probe(step)` evaluates and returns the point; the last probe is the accepted one on
+/// success.
 template <class Probe>
 bool strong_wolfe(const LinePoint& start, double first_step, const LbfgsOptions& options, LinePoint& accepted,
                   const Probe& probe) {
@@ -154,7 +171,8 @@ bool strong_wolfe(const LinePoint& start, double first_step, const LbfgsOptions&
 
 /// Minimises f over `count` variables from `x`, which holds the best point on return.
 ///   evaluate(x, gradient) -> f as double
-///   precondition(v, out)  -> out = M^-1 v, symmetric positive definite: the first matrix of the two-loop recursion, scaled by
+///   precondition(v, out)  -> out = M^-1 v, symmetric positive definite: the first matrix of the two-loop recursion,
+///   scaled by
 ///                            s.y / y.M^-1 y of the last pair
 ///   converged(f, gradient) -> true to stop; asked after every iteration and at the start
 ///   interrupted()          -> true to stop with what has been reached
@@ -162,7 +180,8 @@ bool strong_wolfe(const LinePoint& start, double first_step, const LbfgsOptions&
 /// callbacks do not.
 template <class T, class Evaluate, class Precondition, class Converged, class Interrupted>
 LbfgsResult minimise_lbfgs(T* x, Index count, const LbfgsOptions& options, const Evaluate& evaluate,
-                           const Precondition& precondition, const Converged& converged, const Interrupted& interrupted) {
+                           const Precondition& precondition, const Converged& converged,
+                           const Interrupted& interrupted) {
   check(options.history >= 1, "lbfgs", "history must be at least 1, got ", options.history);
   const std::size_t size = static_cast<std::size_t>(count);
   struct Pair {

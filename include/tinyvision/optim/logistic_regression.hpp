@@ -1,18 +1,20 @@
 // Multinomial logistic regression with an L2 penalty, along a path of penalties:
 //   minimise F(W, b) = sum_i -log softmax(W^T x_i + b)[y_i] + lambda/2 |W|^2
-// (sum over examples, not mean; b is not penalised; C = 1/lambda elsewhere). W is unique; b is unique up to a constant, fixed by
-// mean(b) = 0 over the classes that have examples. A class without examples gets W = 0 and b = -1e30, the limit of its
-// optimum.
+// (sum over examples, not mean; b is not penalised; C = 1/lambda elsewhere). W is unique; b is unique up to a constant,
+// fixed by mean(b) = 0 over the classes that have examples. A class without examples gets W = 0 and b = -1e30, the
+// limit of its optimum.
 //
 // Each fit starts from the previous one (extrapolated in log lambda) and has two phases:
 //   1. L-BFGS on rotated features in f32 (sums over examples in f64), started from the matrix
-//      (C/n x S^2 + lambda I)^-1, where C = sum_i diag(p_i) - p_i p_i^T is that of the last fit. It has the form of Boehning's bound
-//      (Ann. Inst. Statist. Math. 44, 1992), whose C/n is (I - 1 1^T/k)/2, but follows the curvature as it fades. One
-//      eigendecomposition of the features serves every lambda.
-//   2. The objective and a duality-gap certificate in f64 on the features as given (logistic_regression_exact.hpp). While it
-//      misses the tolerance: Newton steps, solved by conjugate gradients with the same preconditioner and f32 Hessian products.
-// A fit that ends without reaching the tolerance says so (`converged`, `stop`). Results depend on the data, the options and
-// the instruction set, not on the number of threads.
+//      (C/n x S^2 + lambda I)^-1, where C = sum_i diag(p_i) - p_i p_i^T is that of the last fit. It has the form of
+//      Boehning's bound (Ann. Inst. Statist. Math. 44, 1992), whose C/n is (I - 1 1^T/k)/2, but follows the curvature
+//      as it fades. One eigendecomposition of the features serves every lambda.
+//   2. The objective and a duality-gap certificate in f64 on the features as given (logistic_regression_exact.hpp).
+//   While it
+//      misses the tolerance: Newton steps, solved by conjugate gradients with the same preconditioner and f32 Hessian
+//      products.
+// A fit that ends without reaching the tolerance says so (`converged`, `stop`). Results depend on the data, the options
+// and the instruction set, not on the number of threads.
 #pragma once
 
 #include <functional>
@@ -30,10 +32,10 @@ TINYVISION_BEGIN
 struct LogisticRegressionOptions {
   /// Wanted bound on (F - min F) / min F.
   double tolerance = 1e-6;
-  Index history = 10;            ///< L-BFGS pairs
-  Index max_iterations = 300;    ///< of L-BFGS, per fit
-  Index max_newton_steps = 30;   ///< per fit
-  Index max_products = 300;      ///< Hessian products per Newton step
+  Index history = 10;           ///< L-BFGS pairs
+  Index max_iterations = 300;   ///< of L-BFGS, per fit
+  Index max_newton_steps = 30;  ///< per fit
+  Index max_products = 300;     ///< Hessian products per Newton step
   /// L-BFGS hands over to the f64 phase at this relative bound.
   double handover = 1e-3;
   /// Asked between evaluations; true ends the fit where it is.
@@ -43,15 +45,15 @@ struct LogisticRegressionOptions {
 /// What is known about one fit.
 struct LogisticRegressionFit {
   double lambda = 0;
-  double c = 0;          ///< 1 / lambda
-  double objective = 0;  ///< F, f64
-  double loss = 0;       ///< its first term
+  double c = 0;              ///< 1 / lambda
+  double objective = 0;      ///< F, f64
+  double loss = 0;           ///< its first term
   double gradient_norm = 0;  ///< |dF/dW|, f64; dF/db is zero to rounding
   Index iterations = 0;      ///< L-BFGS iterations + Newton steps
   Index newton_steps = 0;
-  Index evaluations = 0;        ///< of objective and gradient in f32
-  Index exact_evaluations = 0;  ///< in f64
-  Index hessian_products = 0;   ///< in f32; one costs about as much as an evaluation
+  Index evaluations = 0;            ///< of objective and gradient in f32
+  Index exact_evaluations = 0;      ///< in f64
+  Index hessian_products = 0;       ///< in f32; one costs about as much as an evaluation
   double certificate = 0;           ///< F - min F is at most this
   double relative_certificate = 0;  ///< and this times min F
   bool converged = false;           ///< relative_certificate <= tolerance
@@ -63,7 +65,8 @@ inline std::vector<double> log_spaced(double first, double last, Index count) {
   check(count >= 1, "log_spaced", "count must be at least 1, got ", count);
   std::vector<double> values;
   for (Index i = 0; i < count; ++i)
-    values.push_back(std::pow(10.0, count == 1 ? first : first + (last - first) * static_cast<double>(i) / static_cast<double>(count - 1)));
+    values.push_back(std::pow(
+        10.0, count == 1 ? first : first + (last - first) * static_cast<double>(i) / static_cast<double>(count - 1)));
   return values;
 }
 
@@ -78,12 +81,14 @@ class LogisticRegression {
   LogisticRegression(const Tensor& features, std::span<const Index> labels, Index classes,
                      LogisticRegressionOptions options = {})
       : options_(std::move(options)), problem_(std::make_unique<logistic::Problem>(features, labels, classes)) {
-    if (!(options_.tolerance > 0)) fail_usage("logistic_regression", "tolerance must be positive, got ", options_.tolerance);
+    if (!(options_.tolerance > 0))
+      fail_usage("logistic_regression", "tolerance must be positive, got ", options_.tolerance);
     solver_ = std::make_unique<logistic::Solver>(*problem_);
     exact_ = std::make_unique<logistic::ExactObjective>(*problem_);
     point_.w.assign(static_cast<std::size_t>(problem_->d() * problem_->k()), 0.0);
     point_.b.resize(static_cast<std::size_t>(problem_->k()));
-    for (std::size_t c = 0; c < point_.b.size(); ++c) point_.b[c] = std::log(problem_->class_counts()[c] / static_cast<double>(problem_->n()));
+    for (std::size_t c = 0; c < point_.b.size(); ++c)
+      point_.b[c] = std::log(problem_->class_counts()[c] / static_cast<double>(problem_->n()));
     solver_->set_prior_curvature();
   }
 
@@ -95,8 +100,8 @@ class LogisticRegression {
   void set_start(const Tensor& weights, const Tensor& intercept) {
     const Index d = problem_->d(), k = problem_->k();
     check(weights.shape() == Shape({d, problem_->classes()}) && intercept.shape() == Shape({problem_->classes()}),
-          "logistic_regression", "start of shape ", weights.shape(), " and ", intercept.shape(), " for ", d, " features and ",
-          problem_->classes(), " classes");
+          "logistic_regression", "start of shape ", weights.shape(), " and ", intercept.shape(), " for ", d,
+          " features and ", problem_->classes(), " classes");
     const std::vector<double> w = weights.to_vector<double>(), b = intercept.to_vector<double>();
     for (Index c = 0; c < k; ++c) {
       const Index from = problem_->present()[static_cast<std::size_t>(c)];
@@ -114,7 +119,8 @@ class LogisticRegression {
 
   /// Fits at `lambda`, starting from the last fit. Throws UsageError unless lambda is positive and finite.
   LogisticRegressionFit fit(double lambda) {
-    if (!(lambda > 0) || !std::isfinite(lambda)) fail_usage("logistic_regression", "lambda must be positive, got ", lambda);
+    if (!(lambda > 0) || !std::isfinite(lambda))
+      fail_usage("logistic_regression", "lambda must be positive, got ", lambda);
     LogisticRegressionFit fit;
     fit.lambda = lambda;
     fit.c = 1 / lambda;
@@ -133,8 +139,8 @@ class LogisticRegression {
     return fit;
   }
 
-  /// Fits at each of `lambdas` in the order given and calls `report(fit)` after each, when `weights()` and `intercept()` are
-  /// that fit's. Stops early when a fit was interrupted.
+  /// Fits at each of `lambdas` in the order given and calls `report(fit)` after each, when `weights()` and
+  /// `intercept()` are that fit's. Stops early when a fit was interrupted.
   template <class Report>
   std::vector<LogisticRegressionFit> path(std::span<const double> lambdas, const Report& report) {
     std::vector<LogisticRegressionFit> fits;
@@ -166,7 +172,8 @@ class LogisticRegression {
     std::vector<double> b = point_.b;
     for (Index j = 0; j < d; ++j)
       for (Index c = 0; c < k; ++c)
-        b[static_cast<std::size_t>(c)] -= problem_->mean()[static_cast<std::size_t>(j)] * point_.w[static_cast<std::size_t>(j * k + c)];
+        b[static_cast<std::size_t>(c)] -=
+            problem_->mean()[static_cast<std::size_t>(j)] * point_.w[static_cast<std::size_t>(j * k + c)];
     double mean = 0;
     for (const double v : b) mean += v / static_cast<double>(k);
     for (std::size_t c = 0; c < b.size(); ++c) out.data<double>()[problem_->present()[c]] = b[c] - mean;
@@ -183,7 +190,8 @@ class LogisticRegression {
     options.max_iterations = options_.max_iterations;
     options.max_evaluations = 2 * options_.max_iterations;
     std::vector<float> x = start.x;
-    const LbfgsResult result = solver_->minimise(x, fit.lambda, options_.handover, options, [this] { return interrupted(); });
+    const LbfgsResult result =
+        solver_->minimise(x, fit.lambda, options_.handover, options, [this] { return interrupted(); });
     fit.iterations += result.iterations;
     fit.evaluations += result.evaluations;
     fit.stop = result.stop;
@@ -204,7 +212,8 @@ class LogisticRegression {
       if (fit.newton_steps >= options_.max_newton_steps) return void(fit.stop = StopReason::iteration_limit);
       solver_->set_probabilities(*exact_);
       const double target = 0.1 * options_.tolerance * point_.objective;
-      const logistic::Step step = solver_->newton_step(point_, target, options_.max_products, [this] { return interrupted(); });
+      const logistic::Step step =
+          solver_->newton_step(point_, target, options_.max_products, [this] { return interrupted(); });
       fit.hessian_products += step.products;
       ++fit.newton_steps;
       ++fit.iterations;

@@ -1,15 +1,16 @@
 // The objective of multinomial logistic regression in f64 and a certificate of its distance from the optimum.
 //
 //   F(W, b) = sum_i [log sum_c exp(z_ic) - z_i,y(i)] + lambda/2 |W|^2,   z_i = W^T x_i + b
-// Its Fenchel dual (Yu, Huang and Lin, "Dual coordinate descent methods for logistic regression and maximum entropy models",
-// Machine Learning 85, 2011; here with a free intercept): for distributions q_i over the classes whose sums over i equal the
-// class counts,
+// Its Fenchel dual (Yu, Huang and Lin, "Dual coordinate descent methods for logistic regression and maximum entropy
+// models", Machine Learning 85, 2011; here with a free intercept): for distributions q_i over the classes whose sums
+// over i equal the class counts,
 //   F(W', b') >= D(q) = sum_i entropy(q_i) - |X^T (Q - Y)|^2 / (2 lambda)   for every W', b'.
 // With p_i = softmax(z_i), all terms of the gap are positive, so nothing cancels:
 //   F(W, b) - D(q) = sum_i KL(q_i || p_i) + |X^T (Q - Y) + lambda W|^2 / (2 lambda).
-// q is p at the optimal b for this W, moved onto the class counts exactly: classes with too much mass are scaled down, and what a
-// row loses goes to the classes with too little, in proportion to what they lack. Because sum_i (q_i - y_i) = 0, centring X
-// changes nothing. The bound is exact up to f64 rounding of these sums (relative 1e-12 or so), which is not bounded itself.
+// q is p at the optimal b for this W, moved onto the class counts exactly: classes with too much mass are scaled down,
+// and what a row loses goes to the classes with too little, in proportion to what they lack. Because sum_i (q_i - y_i)
+// = 0, centring X changes nothing. The bound is exact up to f64 rounding of these sums (relative 1e-12 or so), which is
+// not bounded itself.
 #pragma once
 
 #include <cmath>
@@ -28,8 +29,8 @@ struct Point {
   double lambda = 0;
   double loss = 0;
   double objective = 0;
-  double certificate = 0;        ///< F(W, b) - min F is at most this
-  std::vector<double> gradient;  ///< dF/dW [d, k]
+  double certificate = 0;          ///< F(W, b) - min F is at most this
+  std::vector<double> gradient;    ///< dF/dW [d, k]
   std::vector<double> covariance;  ///< sum_i diag(p_i) - p_i p_i^T [k, k]
 
   double gradient_norm() const {
@@ -45,7 +46,9 @@ struct Point {
 class ExactObjective {
  public:
   explicit ExactObjective(const Problem& problem)
-      : problem_(problem), plan_(problem.n(), problem.d(), problem.k()), scores_(problem.n() * plan_.padded),
+      : problem_(problem),
+        plan_(problem.n(), problem.d(), problem.k()),
+        scores_(problem.n() * plan_.padded),
         residual_(problem.n() * plan_.padded) {}
 
   /// Moves `point.b` to its optimum for `point.w` and fills in the rest of the point.
@@ -71,7 +74,8 @@ class ExactObjective {
         divergence + vectors::dot(point.gradient.data(), point.gradient.data(), size) / (2 * point.lambda);
   }
 
-  /// Class probabilities of the last point in f32, rows of `padded` with zeros behind the classes, and the likeliest class.
+  /// Class probabilities of the last point in f32, rows of `padded` with zeros behind the classes, and the likeliest
+  /// class.
   void probabilities(Index padded, float* out, std::int32_t* likeliest) const {
     parallel_ranges(problem_.n(), 256, [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
@@ -106,7 +110,8 @@ class ExactObjective {
     parallel_ranges(plan_.n, plan_.tile_rows, [&](Index begin, Index end) {
       Index pitch = 0;
       const double* x = load(begin, end - begin, pitch);
-      double* tile = simd::thread_scratch<double, detail::TileScratch::scores>(plan_.tile_rows * plan_.panels * plan_.panel_columns());
+      double* tile = simd::thread_scratch<double, detail::TileScratch::scores>(plan_.tile_rows * plan_.panels *
+                                                                               plan_.panel_columns());
       detail::tile_scores<double>(plan_, x, pitch, end - begin, weights, nullptr, tile);
       const simd::ScoreRows layout = plan_.tile_layout(end - begin);
       for (Index r = 0; r < end - begin; ++r)
@@ -168,7 +173,8 @@ class ExactObjective {
     point.loss = update_residual(point.b);
     point.covariance = covariance();
     for (int iteration = 0; iteration < 30; ++iteration) {
-      // The null direction (equal shifts of all b) gets curvature of its own, which the zero-sum gradient does not feel.
+      // The null direction (equal shifts of all b) gets curvature of its own, which the zero-sum gradient does not
+      // feel.
       std::vector<double> matrix = point.covariance, step = column_sums_;
       double trace = 0;
       for (Index j = 0; j < k; ++j) trace += matrix[static_cast<std::size_t>(j * k + j)];
@@ -176,17 +182,17 @@ class ExactObjective {
       linalg::solve_symmetric(k, matrix.data(), step.data());
       double decrement = 0;
       for (std::size_t j = 0; j < step.size(); ++j) decrement += step[j] * column_sums_[j];
-      if (!(decrement > 1e-11 * point.loss)) break;
-      const double before = point.loss;
+      if (!(decrement > 1e-13 * point.loss)) break;
+      const double before = point.loss, allowed = before * (1 + 1e-14);  // rounding must not look like an increase
       double scale = 1;
       std::vector<double> b;
       for (int halvings = 0; halvings < 30; ++halvings, scale *= 0.5) {
         b = point.b;
         for (std::size_t j = 0; j < b.size(); ++j) b[j] -= scale * step[j];
         point.loss = update_residual(b);
-        if (point.loss <= before) break;
+        if (point.loss <= allowed) break;
       }
-      if (!(point.loss <= before)) {
+      if (!(point.loss <= allowed)) {
         point.loss = update_residual(point.b);
         break;
       }

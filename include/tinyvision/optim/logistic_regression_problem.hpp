@@ -1,7 +1,8 @@
 // The data of a multinomial logistic regression, checked, centred and rotated to the principal axes of the features.
 //
-// With X_c = X - 1 mean^T and X_c^T X_c = V S^2 V^T, the rotated features Z = X_c V have orthogonal columns and W = V U gives
-// |W| = |U|, so the problem in U is the same one, and the curvature bounds of every lambda are diagonal in feature space.
+// With X_c = X - 1 mean^T and X_c^T X_c = V S^2 V^T, the rotated features Z = X_c V have orthogonal columns and W = V U
+// gives |W| = |U|, so the problem in U is the same one, and the curvature bounds of every lambda are diagonal in
+// feature space.
 #pragma once
 
 #include <cmath>
@@ -25,7 +26,8 @@ class Problem {
   /// `features` [n, d] f32, one label in [0, classes) per row. Classes without examples are left out of the problem.
   /// Throws UsageError on other shapes or types, a value that is not finite (named by row and column), a label out of
   /// range (named by row), or fewer than two classes with examples.
-  Problem(const Tensor& features, std::span<const Index> labels, Index classes) : features_(features), classes_(classes) {
+  Problem(const Tensor& features, std::span<const Index> labels, Index classes)
+      : features_(features), classes_(classes) {
     check_input(labels);
     centre();
     if (std::min(n(), d()) <= most_rotated) {
@@ -86,7 +88,8 @@ class Problem {
     if (!features_.defined() || features_.shape().rank() != 2 || features_.dtype() != DType::f32)
       fail_usage(where, "features must be [n, d] f32, got ", features_.text());
     if (n() < 1 || d() < 1) fail_usage(where, "no features: ", features_.text());
-    if (static_cast<Index>(labels.size()) != n()) fail_usage(where, n(), " rows of features but ", labels.size(), " labels");
+    if (static_cast<Index>(labels.size()) != n())
+      fail_usage(where, n(), " rows of features but ", labels.size(), " labels");
     if (classes_ < 2) fail_usage(where, "needs at least two classes, got ", classes_);
     std::vector<Index> counts(static_cast<std::size_t>(classes_), 0);
     for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -124,7 +127,8 @@ class Problem {
     });
     mean_.assign(static_cast<std::size_t>(d()), 0.0);
     for (Index b = 0; b < blocks; ++b)
-      for (Index j = 0; j < d(); ++j) mean_[static_cast<std::size_t>(j)] += parts[static_cast<std::size_t>(b * d() + j)];
+      for (Index j = 0; j < d(); ++j)
+        mean_[static_cast<std::size_t>(j)] += parts[static_cast<std::size_t>(b * d() + j)];
     for (double& m : mean_) m /= static_cast<double>(n());
   }
 
@@ -173,8 +177,8 @@ class Problem {
     measure_spectrum();
   }
 
-  /// V = X_c^T Q S^-1 from the n x n matrix X_c X_c^T = Q S^2 Q^T, for fewer rows than features; Z = Q S. In f64, because
-  /// columns of V are orthonormal only to the precision of their eigenvalue.
+  /// V = X_c^T Q S^-1 from the n x n matrix X_c X_c^T = Q S^2 Q^T, for fewer rows than features; Z = Q S. In f64,
+  /// because columns of V are orthonormal only to the precision of their eigenvalue.
   void rotate_from_examples() {
     std::vector<double> x(static_cast<std::size_t>(n() * d())), gram(static_cast<std::size_t>(n() * n()));
     std::vector<double> values(static_cast<std::size_t>(n()));

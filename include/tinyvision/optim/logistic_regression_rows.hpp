@@ -21,10 +21,11 @@ template <class T>
 struct RowKernels {
   Index width;
   /// Adds `shift` (may be null) to each row of scores z, replaces it by softmax(z) - onehot(label), adds the columns of
-  /// that to `column_sums` (may be null) and returns the sum of -log softmax(z)[label]. 1 - p of the label is summed from
-  /// the other classes, so it keeps its relative precision however small it is. Columns beyond the classes need a shift
-  /// or score of about -1e30. Sums over rows are f64.
-  double (*softmax_residual)(const ScoreRows&, T* scores, const T* shift, const std::int32_t* labels, double* column_sums);
+  /// that to `column_sums` (may be null) and returns the sum of -log softmax(z)[label]. 1 - p of the label is summed
+  /// from the other classes, so it keeps its relative precision however small it is. Columns beyond the classes need a
+  /// shift or score of about -1e30. Sums over rows are f64.
+  double (*softmax_residual)(const ScoreRows&, T* scores, const T* shift, const std::int32_t* labels,
+                             double* column_sums);
   /// Replaces each row u by (diag p - p p^T) u, computed as p * (v - p.v) with v = u - u[likeliest], which keeps its
   /// relative precision when p is nearly one-hot. `probabilities` are plain rows of segments * width.
   void (*hessian_rows)(const ScoreRows&, T* scores, const T* probabilities, const std::int32_t* likeliest,

@@ -32,8 +32,11 @@ struct Step {
 class Solver {
  public:
   explicit Solver(const Problem& problem)
-      : problem_(problem), plan_(problem.n(), problem.rank(), problem.k()), probabilities_(problem.n() * plan_.padded),
-        likeliest_(static_cast<std::size_t>(problem.n())), weights_(plan_.set, problem.rank(), problem.k()) {}
+      : problem_(problem),
+        plan_(problem.n(), problem.rank(), problem.k()),
+        probabilities_(problem.n() * plan_.padded),
+        likeliest_(static_cast<std::size_t>(problem.n())),
+        weights_(plan_.set, problem.rank(), problem.k()) {}
 
   Index rank() const { return problem_.rank(); }
   Index k() const { return problem_.k(); }
@@ -68,7 +71,8 @@ class Solver {
       for (Index j = begin; j < end; ++j) {
         const double s = problem_.spectrum()[static_cast<std::size_t>(j)] / static_cast<double>(problem_.n());
         for (Index c = 0; c < k; ++c)
-          mixed[static_cast<std::size_t>(j * k + c)] /= static_cast<float>(s * curvature_[static_cast<std::size_t>(c)] + lambda);
+          mixed[static_cast<std::size_t>(j * k + c)] /=
+              static_cast<float>(s * curvature_[static_cast<std::size_t>(c)] + lambda);
       }
     });
     linalg::gemm(false, true, r, k, k, 1.0f, mixed.data(), k, mixing_.data(), k, 0.0f, out, k);
@@ -76,9 +80,11 @@ class Solver {
     for (Index c = 0; c < k; ++c) {
       if (curvature_[static_cast<std::size_t>(c)] == 0) continue;
       double sum = 0;
-      for (Index j = 0; j < k; ++j) sum += static_cast<double>(v[r * k + j]) * mixing64_[static_cast<std::size_t>(j * k + c)];
+      for (Index j = 0; j < k; ++j)
+        sum += static_cast<double>(v[r * k + j]) * mixing64_[static_cast<std::size_t>(j * k + c)];
       sum /= curvature_[static_cast<std::size_t>(c)];
-      for (Index j = 0; j < k; ++j) b[static_cast<std::size_t>(j)] += sum * mixing64_[static_cast<std::size_t>(j * k + c)];
+      for (Index j = 0; j < k; ++j)
+        b[static_cast<std::size_t>(j)] += sum * mixing64_[static_cast<std::size_t>(j * k + c)];
     }
     for (Index j = 0; j < k; ++j) out[r * k + j] = static_cast<float>(b[static_cast<std::size_t>(j)]);
   }
@@ -86,9 +92,10 @@ class Solver {
   /// F and its gradient.
   double evaluate(double lambda, const float* x, float* gradient) {
     const auto kernel = simd::row_kernels<float>(plan_.set).softmax_residual;
-    const double loss = pass(x, -1e30f, gradient, [&](const simd::ScoreRows& layout, Index first, float* scores, double* sums) {
-      return kernel(layout, scores, nullptr, problem_.labels().data() + first, sums);
-    });
+    const double loss =
+        pass(x, -1e30f, gradient, [&](const simd::ScoreRows& layout, Index first, float* scores, double* sums) {
+          return kernel(layout, scores, nullptr, problem_.labels().data() + first, sums);
+        });
     const Index size = rank() * k();
     vectors::combine(lambda, x, 1, gradient, size);
     return loss + 0.5 * lambda * vectors::dot(x, x, size);

@@ -22,7 +22,8 @@ struct TilePlan {
     padded = segments * width;
     constexpr Index unit = 84;  // a multiple of every kernel's tile height
     constexpr Index cache_bytes = 1024 * 1024, most_rows = 12 * unit;
-    tile_rows = std::clamp(cache_bytes / std::max<Index>(1, d * static_cast<Index>(sizeof(T))) / unit * unit, unit, most_rows);
+    tile_rows =
+        std::clamp(cache_bytes / std::max<Index>(1, d * static_cast<Index>(sizeof(T))) / unit * unit, unit, most_rows);
     const Index tiles = std::max<Index>(1, (n + tile_rows - 1) / tile_rows);
     const Index memory_limit = std::max<Index>(4, 256 * 1024 * 1024 / std::max<Index>(1, gradient_size() * 8));
     const Index wanted = std::clamp<Index>(std::min((tiles + 1) / 2, memory_limit), 1, 32);
@@ -33,7 +34,9 @@ struct TilePlan {
 
   Index panel_columns() const { return 2 * width; }
   Index gradient_size() const { return panels * panel_columns() * d; }
-  simd::ScoreRows tile_layout(Index rows) const { return {rows, segments, panel_columns(), tile_rows * panel_columns()}; }
+  simd::ScoreRows tile_layout(Index rows) const {
+    return {rows, segments, panel_columns(), tile_rows * panel_columns()};
+  }
   simd::ScoreRows plain_layout(Index rows) const { return {rows, segments, padded, panel_columns()}; }
 
   InstructionSet set;
@@ -79,14 +82,16 @@ void tile_scores(const TilePlan<T>& plan, const T* x, Index pitch, Index rows, c
 
 /// gradient [+]= X^T R for one tile of rows; R and the gradient in panels.
 template <class T>
-void tile_gradient(const TilePlan<T>& plan, const T* x, Index pitch, Index rows, const T* residual, bool add, T* gradient) {
+void tile_gradient(const TilePlan<T>& plan, const T* x, Index pitch, Index rows, const T* residual, bool add,
+                   T* gradient) {
   const auto& kernels = simd::microkernels<T>(plan.set);
   const Index block = 8 * kernels.tile_rows;  // columns of X repacked at a time
   Index* pixel = simd::thread_scratch<Index, TileScratch::pixels>(std::max(plan.tile_rows, block));
   for (Index i = 0; i < block; ++i) pixel[i] = i;
   simd::PanelProduct<T> p;
   p.k = rows;
-  p.lda = (plan.tile_rows + 1) * kernels.column_pitch;  // one more than needed: tiles then start in different cache sets
+  p.lda =
+      (plan.tile_rows + 1) * kernels.column_pitch;  // one more than needed: tiles then start in different cache sets
   T* packed = simd::thread_scratch<T, TileScratch::columns>(8 * p.lda);
   p.a = packed;
   p.pixel = pixel;
@@ -118,8 +123,10 @@ void transposed_product(const TilePlan<T>& plan, const Load& load, const Fill& f
     double* sums = partial.data() + split * size;
     std::memset(sums, 0, static_cast<std::size_t>(size) * sizeof(double));
     T* part = simd::thread_scratch<T, detail::TileScratch::partial>(size);
-    T* residual = simd::thread_scratch<T, detail::TileScratch::residual>(plan.tile_rows * plan.panels * plan.panel_columns());
-    std::memset(part, 0, static_cast<std::size_t>(size) * sizeof(T));  // an odd last segment leaves half a panel unwritten
+    T* residual =
+        simd::thread_scratch<T, detail::TileScratch::residual>(plan.tile_rows * plan.panels * plan.panel_columns());
+    std::memset(part, 0,
+                static_cast<std::size_t>(size) * sizeof(T));  // an odd last segment leaves half a panel unwritten
     const Index end = std::min(plan.n, (split + 1) * plan.split_rows);
     Index pending = 0;
     for (Index first = split * plan.split_rows; first < end; first += plan.tile_rows) {

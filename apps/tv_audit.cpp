@@ -31,11 +31,14 @@ void trace(const Options& options, const Json& config) {
   } else {
     tv_app::load_network(*network, options.network.weights, false);
   }
-  if (options.mode == "train" && options.network.weights != "random") tv_app::refuse_folded(*network, options.network.weights);
+  if (options.mode == "train" && options.network.weights != "random")
+    tv_app::refuse_folded(*network, options.network.weights);
   const auto batch = checkpoint::load_safetensors(options.batch);
   const Tensor images = named(batch, options.batch, "images").to(dtype), labels = named(batch, options.batch, "labels");
-  if (images.shape().rank() != 4 || images.dim(3) != 3 || labels.shape() != Shape{images.dim(0)} || labels.dtype() != DType::i64)
-    fail_usage("trace", options.batch, ": needs images [N,H,W,3] and labels [N] i64, got ", images.text(), " and ", labels.text());
+  if (images.shape().rank() != 4 || images.dim(3) != 3 || labels.shape() != Shape{images.dim(0)} ||
+      labels.dtype() != DType::i64)
+    fail_usage("trace", options.batch, ": needs images [N,H,W,3] and labels [N] i64, got ", images.text(), " and ",
+               labels.text());
   TrainerOptions trainer_options;
   trainer_options.schedule.kind = Schedule::Kind::constant;
   trainer_options.schedule.base = options.lr;
@@ -64,15 +67,23 @@ void trace(const Options& options, const Json& config) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("tv_audit: looks inside a computation");
-  CLI::App* command = app.add_subcommand("trace", "dumps activations, gradients, weights and averages of training steps");
+  CLI::App* command =
+      app.add_subcommand("trace", "dumps activations, gradients, weights and averages of training steps");
   app.require_subcommand(1);
   tv_app::add_network_options(*command, options.network, true);
   command->get_option("--weights")->description("safetensors file, or random: the specification's initialisers");
   command->add_option("--classes", options.classes, "size of the logits layer")->capture_default_str();
-  command->add_option("--batch", options.batch, "safetensors with images [N,H,W,3], preprocessed, and labels [N] i64")->required();
-  command->add_option("--mode", options.mode, "train or eval")->capture_default_str()->check(CLI::IsMember({"train", "eval"}));
-  command->add_option("--steps", options.steps, "training steps on the same batch")->capture_default_str()->check(CLI::PositiveNumber);
-  command->add_option("--dtype", options.dtype, "f32 or f64")->capture_default_str()->check(CLI::IsMember({"f32", "f64"}));
+  command->add_option("--batch", options.batch, "safetensors with images [N,H,W,3], preprocessed, and labels [N] i64")
+      ->required();
+  command->add_option("--mode", options.mode, "train or eval")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"train", "eval"}));
+  command->add_option("--steps", options.steps, "training steps on the same batch")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--dtype", options.dtype, "f32 or f64")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f32", "f64"}));
   command->add_option("--fused", options.fused, "on: composite ops; off: one op per row of the specification")
       ->capture_default_str()
       ->check(CLI::IsMember({"on", "off"}));
@@ -80,12 +91,13 @@ int main(int argc, char** argv) {
   command->add_option("--momentum", options.momentum, "Nesterov momentum")->capture_default_str();
   command->add_option("--weight-decay", options.weight_decay, "coefficient of |w|^2/2")->capture_default_str();
   command->add_option("--decay-set", options.decay_set, "conv_fc, slim or all")->capture_default_str();
-  command->add_option("--bn-decay", options.bn_decay, "decay of moving statistics; 0 = the network's")->capture_default_str();
+  command->add_option("--bn-decay", options.bn_decay, "decay of moving statistics; 0 = the network's")
+      ->capture_default_str();
   command->add_option("--ema", options.ema, "decay of the moving average of weights; 0 = none")->capture_default_str();
-  command->add_option("--label-smoothing", options.label_smoothing, "s: targets (1-s) onehot + s/K")->capture_default_str();
+  command->add_option("--label-smoothing", options.label_smoothing, "s: targets (1-s) onehot + s/K")
+      ->capture_default_str();
   command->add_option("--dump", options.dump, "folder for step_NNN.safetensors and trace.csv")->required();
   tv_app::add_common_options(*command, options, "");
-  return tv_app::run_app(app, "tv_audit", options, argc, argv, [&](const Json&) {
-    trace(options, tv_app::resolved_configuration(*command));
-  });
+  return tv_app::run_app(app, "tv_audit", options, argc, argv,
+                         [&](const Json&) { trace(options, tv_app::resolved_configuration(*command)); });
 }

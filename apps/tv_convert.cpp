@@ -22,7 +22,8 @@ struct Options : tv_app::CommonOptions {
 void convert(const Options& options, const Json& config) {
   const auto network = tv_app::build_network(options.network, tv_app::classes_in_weights(options.network));
   const std::string digest = tv_app::load_network(*network, options.network.weights, false);
-  checkpoint::Metadata metadata{{"network", network->name()}, {"source_sha256", digest}, {"converter", "tv_convert " TINYVISION_VERSION}};
+  checkpoint::Metadata metadata{
+      {"network", network->name()}, {"source_sha256", digest}, {"converter", "tv_convert " TINYVISION_VERSION}};
   if (!options.photos.empty()) {
     const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
     const std::shared_ptr<const data::Dataset> photos =
@@ -41,7 +42,8 @@ void convert(const Options& options, const Json& config) {
       return batch.images;
     });
     metadata["batch_norm"] = concat_text("restored from the statistics of ", done, " photos, ", preprocessing.text());
-    std::printf("restored %lld batch norms from %lld photos\n", static_cast<long long>(layers), static_cast<long long>(done));
+    std::printf("restored %lld batch norms from %lld photos\n", static_cast<long long>(layers),
+                static_cast<long long>(done));
   }
   checkpoint::save_safetensors(options.output, tv_app::named_values(*network), metadata);
   std::printf("%s  %s\n", sha256_file(options.output).c_str(), options.output.c_str());
@@ -58,8 +60,9 @@ int main(int argc, char** argv) {
   CLI::App app("tv_convert: reads a network's weights, optionally restores folded batch norms, and writes them in f32");
   tv_app::add_network_options(app, options.network, true);
   app.add_option("--output", options.output, "safetensors file to write")->required();
-  app.add_option("--restore-bn", options.photos,
-                 "folder of photos: measure each batch norm's statistics on them and restore gamma, beta and moving statistics");
+  app.add_option(
+      "--restore-bn", options.photos,
+      "folder of photos: measure each batch norm's statistics on them and restore gamma, beta and moving statistics");
   app.add_option("--crop", options.crop, "central fraction of the photos' sides")->capture_default_str();
   app.add_option("--batch", options.batch, "photos per batch")->capture_default_str()->check(CLI::PositiveNumber);
   tv_app::add_common_options(app, options, "folder for results.json");

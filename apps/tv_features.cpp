@@ -22,21 +22,26 @@ void run(const Options& options, const Json& config) {
   const auto data = tv_app::read_data(options.data, options.network.decoder, options.out);
   const auto table = tv_app::compute_features(*network, weights_digest, data.dataset, preprocessing, options.batch,
                                               options.data.skip_bad, options.out, options.quiet);
-  results["digests"] = {{"weights", weights_digest}, {"split", data.split_digest},
-                        {"preprocessing", sha256_hex(preprocessing.text())}, {"features", table.key}};
+  results["digests"] = {{"weights", weights_digest},
+                        {"split", data.split_digest},
+                        {"preprocessing", sha256_hex(preprocessing.text())},
+                        {"features", table.key}};
   results["environment"]["decoder"] = data.dataset->decoder();
-  results["features"] = {{"examples", table.features.dim(0)}, {"size", table.features.dim(1)}, {"from_cache", table.cached}};
+  results["features"] = {
+      {"examples", table.features.dim(0)}, {"size", table.features.dim(1)}, {"from_cache", table.cached}};
   results.lap("features");
   results.write(options.out);
-  std::printf("%s %lld x %lld features%s\n", table.key.substr(0, 16).c_str(), static_cast<long long>(table.features.dim(0)),
-              static_cast<long long>(table.features.dim(1)), table.cached ? ", from the cache" : "");
+  std::printf("%s %lld x %lld features%s\n", table.key.substr(0, 16).c_str(),
+              static_cast<long long>(table.features.dim(0)), static_cast<long long>(table.features.dim(1)),
+              table.cached ? ", from the cache" : "");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("tv_features: penultimate features of every image of a data set, cached by a digest of all they depend on");
+  CLI::App app(
+      "tv_features: penultimate features of every image of a data set, cached by a digest of all they depend on");
   tv_app::add_network_options(app, options.network, true);
   tv_app::add_data_options(app, options.data);
   app.add_option("--crop", options.crop, "central fraction of each side; 1 = the whole image, as in the paper's probes")

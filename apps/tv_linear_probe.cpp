@@ -19,16 +19,26 @@ struct Options : tv_app::CommonOptions {
 };
 
 Json fit_json(const LogisticRegressionFit& fit) {
-  return {{"lambda", fit.lambda}, {"C", fit.c}, {"objective", fit.objective}, {"gradient_norm", fit.gradient_norm},
-          {"iterations", fit.iterations}, {"evaluations", fit.evaluations}, {"exact_evaluations", fit.exact_evaluations},
-          {"hessian_products", fit.hessian_products}, {"certificate", fit.certificate},
-          {"relative_certificate", fit.relative_certificate}, {"converged", fit.converged}, {"stop", to_string(fit.stop)}};
+  return {{"lambda", fit.lambda},
+          {"C", fit.c},
+          {"objective", fit.objective},
+          {"gradient_norm", fit.gradient_norm},
+          {"iterations", fit.iterations},
+          {"evaluations", fit.evaluations},
+          {"exact_evaluations", fit.exact_evaluations},
+          {"hessian_products", fit.hessian_products},
+          {"certificate", fit.certificate},
+          {"relative_certificate", fit.relative_certificate},
+          {"converged", fit.converged},
+          {"stop", to_string(fit.stop)}};
 }
 
 void report(const ProbePoint& p, const char* part) {
-  std::printf("%-6s lambda %.3e  C %.3e  objective %.9e  |g| %.1e  %4lld iterations  bound %.1e  %-10s  validation %.4f / %.4f\n",
-              part, p.fit.lambda, p.fit.c, p.fit.objective, p.fit.gradient_norm, static_cast<long long>(p.fit.iterations),
-              p.fit.relative_certificate, to_string(p.fit.stop), p.top1, p.mean_per_class);
+  std::printf(
+      "%-6s lambda %.3e  C %.3e  objective %.9e  |g| %.1e  %4lld iterations  bound %.1e  %-10s  validation %.4f / "
+      "%.4f\n",
+      part, p.fit.lambda, p.fit.c, p.fit.objective, p.fit.gradient_norm, static_cast<long long>(p.fit.iterations),
+      p.fit.relative_certificate, to_string(p.fit.stop), p.top1, p.mean_per_class);
 }
 
 void probe(const Options& options, const Json& config) {
@@ -38,8 +48,8 @@ void probe(const Options& options, const Json& config) {
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
   const auto data = tv_app::read_data(options.data, options.network.decoder, options.out);
   const auto table = tv_app::compute_features(*network, weights_digest, data.dataset, preprocessing, options.batch,
-                                              options.data.skip_bad, options.cache.empty() ? options.out : options.cache,
-                                              options.quiet);
+                                              options.data.skip_bad,
+                                              options.cache.empty() ? options.out : options.cache, options.quiet);
   results.lap("features");
 
   const auto [train, train_labels] = table.select(data.split.train);
@@ -51,15 +61,17 @@ void probe(const Options& options, const Json& config) {
   probe_options.regression.tolerance = options.tolerance;
   probe_options.regression.should_stop = tv_app::interrupted;
   probe_options.progress = [&](const ProbePoint& p) { report(p, "train"); };
-  const LinearProbeResult result = fit_linear_probe(train, train_labels, validation, validation_labels,
-                                                    data.dataset->classes(), probe_options);
+  const LinearProbeResult result =
+      fit_linear_probe(train, train_labels, validation, validation_labels, data.dataset->classes(), probe_options);
   if (!result.complete) throw tv_app::Resumable("the features are kept, the fits are not");
   results.lap("fits");
   const ProbePoint& chosen = result.path[result.chosen];
   report({result.refit, chosen.top1, chosen.mean_per_class}, "refit");
 
-  results["digests"] = {{"weights", weights_digest}, {"split", data.split_digest},
-                        {"preprocessing", sha256_hex(preprocessing.text())}, {"features", table.key}};
+  results["digests"] = {{"weights", weights_digest},
+                        {"split", data.split_digest},
+                        {"preprocessing", sha256_hex(preprocessing.text())},
+                        {"features", table.key}};
   results["environment"]["decoder"] = data.dataset->decoder();
   for (const ProbePoint& p : result.path) {
     Json fit = fit_json(p.fit);
@@ -72,7 +84,8 @@ void probe(const Options& options, const Json& config) {
   if (!result.converged())
     std::printf("NOT all fits reached the tolerance %g: see `fits` in results.json\n", options.tolerance);
   results["features_from_cache"] = table.cached;
-  const Tensor validation_truth = Tensor::from_vector<std::int64_t>({static_cast<Index>(validation_labels.size())}, validation_labels);
+  const Tensor validation_truth =
+      Tensor::from_vector<std::int64_t>({static_cast<Index>(validation_labels.size())}, validation_labels);
   const SplitMetrics on_validation = measure(result.train_classifier.logits(validation), validation_truth);
   Json& metrics = results["metrics"];
   const auto add = [&](const char* part, const SplitMetrics& m) {
@@ -109,15 +122,22 @@ void probe(const Options& options, const Json& config) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("tv_linear_probe: L2-regularised logistic regression on penultimate features; lambda chosen among 45 values on "
-               "validation images, refitted on training + validation, evaluated once on the test images");
+  CLI::App app(
+      "tv_linear_probe: L2-regularised logistic regression on penultimate features; lambda chosen among 45 values on "
+      "validation images, refitted on training + validation, evaluated once on the test images");
   tv_app::add_network_options(app, options.network, true);
   tv_app::add_data_options(app, options.data);
-  app.add_option("--crop", options.crop, "central fraction of each side; 1 = the whole image, as in the paper")->capture_default_str();
-  app.add_option("--lambdas", options.lambdas, "number of penalties from 1e5 down to 1e-6")->capture_default_str()->check(CLI::Range(1, 1000));
-  app.add_option("--tolerance", options.tolerance, "wanted bound on (F - min F)/min F of every fit")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--crop", options.crop, "central fraction of each side; 1 = the whole image, as in the paper")
+      ->capture_default_str();
+  app.add_option("--lambdas", options.lambdas, "number of penalties from 1e5 down to 1e-6")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--tolerance", options.tolerance, "wanted bound on (F - min F)/min F of every fit")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--cache", options.cache, "folder of cached features; --out when empty");
   app.add_option("--batch", options.batch, "images per batch")->capture_default_str()->check(CLI::PositiveNumber);
   tv_app::add_common_options(app, options, "folder for features, classifier, predictions, split and results");
-  return tv_app::run_app(app, "tv_linear_probe", options, argc, argv, [&](const Json& config) { probe(options, config); });
+  return tv_app::run_app(app, "tv_linear_probe", options, argc, argv,
+                         [&](const Json& config) { probe(options, config); });
 }

@@ -56,11 +56,13 @@ void predict(const Options& options, const Json& config) {
   data::Loader loader(photos, all, loader_options);
   tv_app::Results results("tv_predict", config);
   tv_app::Progress progress("photos", loader.examples(), options.quiet);
-  const Evaluation scores = evaluate(*network, loader, [&](Index done, Index) { progress.update(done); }, tv_app::interrupted);
+  const Evaluation scores = evaluate(
+      *network, loader, [&](Index done, Index) { progress.update(done); }, tv_app::interrupted);
   if (tv_app::interrupted()) throw tv_app::Interrupted{"Nothing was written."};
   for (const data::BadExample& bad : loader.bad_examples()) std::fprintf(stderr, "skipped %s\n", bad.reason.c_str());
 
-  const std::map<std::string, Index> labels = options.labels.empty() ? std::map<std::string, Index>{} : read_labels(options.labels);
+  const std::map<std::string, Index> labels =
+      options.labels.empty() ? std::map<std::string, Index>{} : read_labels(options.labels);
   const Index background = network->has_background_class() ? 1 : 0;
   const bool to_stdout = options.json == "-";
   Index top1 = 0, top5 = 0;
@@ -97,7 +99,8 @@ void predict(const Options& options, const Json& config) {
   results["environment"]["decoder"] = photos->decoder();
   if (!labels.empty()) {
     const double n = static_cast<double>(scores.logits.rows());
-    results["metrics"]["test"] = {{"top1", static_cast<double>(top1) / n}, {"top5", static_cast<double>(top5) / n},
+    results["metrics"]["test"] = {{"top1", static_cast<double>(top1) / n},
+                                  {"top5", static_cast<double>(top5) / n},
                                   {"count", scores.logits.rows()}};
   }
   results["skipped"] = loader.bad_examples().size();
@@ -109,12 +112,14 @@ void predict(const Options& options, const Json& config) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("tv_predict: the five most probable ImageNet classes (0-based; -1 = background) of each photo in a folder");
+  CLI::App app(
+      "tv_predict: the five most probable ImageNet classes (0-based; -1 = background) of each photo in a folder");
   tv_app::add_network_options(app, options.network, true);
   app.add_option("photos,--photos", options.photos, "folder of photos")->required();
   app.add_option("--labels", options.labels, "labels.tsv: file, wnid, 0-based class index; gives totals");
   app.add_option("--json", options.json, "write predictions as JSON to FILE, or - for standard output");
-  app.add_option("--crop", options.crop, "central fraction of each side: 0.875, or 1 for the whole image")->capture_default_str();
+  app.add_option("--crop", options.crop, "central fraction of each side: 0.875, or 1 for the whole image")
+      ->capture_default_str();
   app.add_option("--batch", options.batch, "photos per batch")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_flag("--skip-bad", options.skip_bad, "name, count and skip unreadable photos instead of failing");
   tv_app::add_common_options(app, options, "folder for results.json");

@@ -11,8 +11,10 @@ int main(int argc, char** argv) {
   choice.bn_decay = 0.99;
   choice.lr = 0.05;
   choice.data.train_per_class = 0;
-  CLI::App app("tv_pretrain: trains a network from random initialisation and evaluates its averaged weights. The same command continues "
-               "an interrupted run.");
+  CLI::App app(
+      "tv_pretrain: trains a network from random initialisation and evaluates its averaged weights. The same command "
+      "continues "
+      "an interrupted run.");
   tv_app::add_network_options(app, choice.network, false);
   tv_app::add_train_options(app, choice);
   tv_app::add_common_options(app, common, "folder for checkpoints, weights, predictions and results (required)");

@@ -16,3 +16,7 @@ target_link_libraries(tinyvision_cuda PUBLIC CUDA::cudart)
 
 target_compile_definitions(tinyvision INTERFACE TINYVISION_WITH_CUDA=1)
 target_link_libraries(tinyvision INTERFACE tinyvision_cuda)
+if(TINYVISION_INSTALL)
+  set_target_properties(tinyvision_cuda PROPERTIES EXPORT_NAME cuda)
+  install(TARGETS tinyvision_cuda EXPORT tinyvision-targets DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()

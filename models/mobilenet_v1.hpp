@@ -17,7 +17,8 @@ class MobilenetV1 : public Network {
     const Scope root = scope("MobilenetV1");
     const ConvDefaults defaults{.bn_epsilon = 1e-3, .bn_decay = 0.9997};
     Index channels = depth(32);
-    stem_ = ConvBatchNorm::full(root / "Conv2d_0", 3, 3, channels, defaults, {.stride = 2, .activation = Activation::relu6});
+    stem_ = ConvBatchNorm::full(root / "Conv2d_0", 3, 3, channels, defaults,
+                                {.stride = 2, .activation = Activation::relu6});
     for (std::size_t i = 0; i < table.size(); ++i) {
       const std::string name = "Conv2d_" + std::to_string(i + 1);
       const Index out = depth(table[i].channels);
@@ -28,25 +29,27 @@ class MobilenetV1 : public Network {
       channels = out;
     }
     feature_size_ = channels;
-    logits_ = Logits((root / "Logits").in_group(ParameterGroup::logits) / "Conv2d_1c_1x1", channels, options.classes, defaults);
+    logits_ = Logits((root / "Logits").in_group(ParameterGroup::logits) / "Conv2d_1c_1x1", channels, options.classes,
+                     defaults);
   }
 
   Outputs forward(const Variable& images, const Context& context) const override {  // at 224 px, width 1:
     check_images(images);
     Outputs out;
     context.record("input", images);
-    Variable x = stem_.forward(images, context);                                    // [N,112,112,32]
+    Variable x = stem_.forward(images, context);  // [N,112,112,32]
     out.end_points.emplace_back("Conv2d_0", x);
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {                              // [N,112,112,64] ... [N,7,7,1024]
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {  // [N,112,112,64] ... [N,7,7,1024]
       x = blocks_[i].depthwise.forward(x, context);
       x = blocks_[i].pointwise.forward(x, context);
       out.end_points.emplace_back("Conv2d_" + std::to_string(i + 1) + "_pointwise", x);
     }
-    out.feature = global_average_pool(x);                                           // [N,1024]
+    out.feature = global_average_pool(x);  // [N,1024]
     context.record("MobilenetV1/Logits/AvgPool_1a", out.feature);
-    x = dropout(out.feature, context.training ? context.dropout_keep : 1, Random(context.seed, Stream::dropout, context.step));
+    x = dropout(out.feature, context.training ? context.dropout_keep : 1,
+                Random(context.seed, Stream::dropout, context.step));
     context.record("MobilenetV1/Logits/Dropout_1b", x);
-    out.logits = logits_.forward(x, context);                                       // [N,classes]
+    out.logits = logits_.forward(x, context);  // [N,classes]
     context.record("MobilenetV1/Logits", out.logits);
     return out;
   }
@@ -56,8 +59,10 @@ class MobilenetV1 : public Network {
     Index channels, stride;
   };
   /// Table 1 of the paper: each depthwise convolution's stride and the channels of the pointwise one after it.
+  // clang-format off
   static constexpr std::array<Row, 13> table{{{64, 1}, {128, 2}, {128, 1}, {256, 2}, {256, 1}, {512, 2}, {512, 1},
                                               {512, 1}, {512, 1}, {512, 1}, {512, 1}, {1024, 2}, {1024, 1}}};
+  // clang-format on
   struct Block {
     ConvBatchNorm depthwise, pointwise;
   };

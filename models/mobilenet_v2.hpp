@@ -19,7 +19,8 @@ class MobilenetV2 : public Network {
     const Scope root = scope("MobilenetV2");
     const ConvDefaults defaults{.bn_epsilon = 1e-3, .bn_decay = 0.997};
     Index channels = depth(32);
-    stem_ = ConvBatchNorm::full(root / "Conv", 3, 3, channels, defaults, {.stride = 2, .activation = Activation::relu6});
+    stem_ =
+        ConvBatchNorm::full(root / "Conv", 3, 3, channels, defaults, {.stride = 2, .activation = Activation::relu6});
     for (const Row& row : table) {
       for (Index repeat = 0; repeat < row.repeats; ++repeat) {
         const std::string name = blocks_.empty() ? "expanded_conv" : "expanded_conv_" + std::to_string(blocks_.size());
@@ -30,7 +31,8 @@ class MobilenetV2 : public Network {
         block.expands = row.expansion > 1;
         block.adds = stride == 1 && channels == out;
         if (block.expands)
-          block.expand = ConvBatchNorm::full(at / "expand", 1, channels, wide, defaults, {.activation = Activation::relu6});
+          block.expand =
+              ConvBatchNorm::full(at / "expand", 1, channels, wide, defaults, {.activation = Activation::relu6});
         block.depthwise = ConvBatchNorm::depthwise(at / "depthwise", 3, wide, defaults,
                                                    {.stride = stride, .activation = Activation::relu6});
         block.project = ConvBatchNorm::full(at / "project", 1, wide, out, defaults, {.activation = Activation::none});
@@ -39,30 +41,32 @@ class MobilenetV2 : public Network {
       }
     }
     feature_size_ = std::max<Index>(depth(1280), 1280);  // the last layer is not narrowed below width 1
-    last_ = ConvBatchNorm::full(root / "Conv_1", 1, channels, feature_size_, defaults, {.activation = Activation::relu6});
-    logits_ = Logits((root / "Logits").in_group(ParameterGroup::logits) / "Conv2d_1c_1x1", feature_size_, options.classes,
-                     defaults);
+    last_ =
+        ConvBatchNorm::full(root / "Conv_1", 1, channels, feature_size_, defaults, {.activation = Activation::relu6});
+    logits_ = Logits((root / "Logits").in_group(ParameterGroup::logits) / "Conv2d_1c_1x1", feature_size_,
+                     options.classes, defaults);
   }
 
   Outputs forward(const Variable& images, const Context& context) const override {  // at 224 px, width 1:
     check_images(images);
     Outputs out;
     context.record("input", images);
-    Variable x = stem_.forward(images, context);                                    // [N,112,112,32]
+    Variable x = stem_.forward(images, context);  // [N,112,112,32]
     out.end_points.emplace_back("Conv", x);
-    for (const Block& block : blocks_) {                                            // [N,112,112,16] ... [N,7,7,320]
+    for (const Block& block : blocks_) {  // [N,112,112,16] ... [N,7,7,320]
       Variable y = block.expands ? block.expand.forward(x, context) : x;
       y = block.depthwise.forward(y, context);
       x = block.project.forward(y, context, block.adds ? x : Variable(), Activation::none, "MobilenetV2/" + block.name);
       out.end_points.emplace_back(block.name, x);
     }
-    x = last_.forward(x, context);                                                  // [N,7,7,1280]
+    x = last_.forward(x, context);  // [N,7,7,1280]
     out.end_points.emplace_back("Conv_1", x);
-    out.feature = global_average_pool(x);                                           // [N,1280]
+    out.feature = global_average_pool(x);  // [N,1280]
     context.record("MobilenetV2/Logits", out.feature);
-    x = dropout(out.feature, context.training ? context.dropout_keep : 1, Random(context.seed, Stream::dropout, context.step));
+    x = dropout(out.feature, context.training ? context.dropout_keep : 1,
+                Random(context.seed, Stream::dropout, context.step));
     context.record("MobilenetV2/Logits/Dropout", x);
-    out.logits = logits_.forward(x, context);                                       // [N,classes]
+    out.logits = logits_.forward(x, context);  // [N,classes]
     context.record("MobilenetV2/Logits", out.logits);
     return out;
   }
@@ -72,8 +76,8 @@ class MobilenetV2 : public Network {
     Index expansion, channels, repeats, stride;
   };
   /// Table 2 of the paper: t, c, n, s.
-  static constexpr std::array<Row, 7> table{{{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1},
-                                             {6, 160, 3, 2}, {6, 320, 1, 1}}};
+  static constexpr std::array<Row, 7> table{
+      {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}}};
   struct Block {
     std::string name;
     bool expands = false, adds = false;

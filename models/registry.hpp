@@ -12,8 +12,8 @@
 TINYVISION_BEGIN
 
 inline const std::vector<std::string>& network_names() {
-  static const std::vector<std::string> names{"mobilenet_v1",  "mobilenet_v2",   "mobilenet_v2_140",
-                                              "resnet50_v1",   "resnet101_v1",   "resnet152_v1"};
+  static const std::vector<std::string> names{"mobilenet_v1", "mobilenet_v2", "mobilenet_v2_140",
+                                              "resnet50_v1",  "resnet101_v1", "resnet152_v1"};
   return names;
 }
 

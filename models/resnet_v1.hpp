@@ -41,24 +41,24 @@ class ResnetV1 : public Network {
     check_images(images);
     Outputs out;
     context.record("input", images);
-    Variable x = stem_.forward(images, context);                                    // [N,112,112,64]
+    Variable x = stem_.forward(images, context);  // [N,112,112,64]
     out.end_points.emplace_back("conv1", x);
-    x = max_pool(x, {.kernel = 3, .stride = 2});                                    // [N,56,56,64]
+    x = max_pool(x, {.kernel = 3, .stride = 2});  // [N,56,56,64]
     context.record(root_ + "/pool1", x);
-    for (const Unit& unit : units_) {                                               // [N,56,56,256] ... [N,7,7,2048]
+    for (const Unit& unit : units_) {  // [N,56,56,256] ... [N,7,7,2048]
       x = unit.forward(x, context);
       out.end_points.emplace_back(unit.path, x);
     }
-    out.feature = global_average_pool(x);                                           // [N,2048]
+    out.feature = global_average_pool(x);  // [N,2048]
     context.record(root_ + "/pool5", out.feature);
-    out.logits = logits_.forward(out.feature, context);                             // [N,classes]
+    out.logits = logits_.forward(out.feature, context);  // [N,classes]
     context.record(root_, out.logits);
     return out;
   }
 
  private:
-  static inline const ConvDefaults defaults{.weights = Initialiser::variance_scaling_fan_in(2), .l2_slim = 1e-4,
-                                            .bn_epsilon = 1e-5, .bn_decay = 0.997};
+  static inline const ConvDefaults defaults{
+      .weights = Initialiser::variance_scaling_fan_in(2), .l2_slim = 1e-4, .bn_epsilon = 1e-5, .bn_decay = 0.997};
 
   /// Bottleneck: 1x1 to `base`, 3x3, 1x1 to 4*base, plus the shortcut; ReLU after the sum.
   struct Unit {

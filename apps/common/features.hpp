@@ -20,11 +20,12 @@ namespace tv_app {
 struct FeatureTable {
   tinyvision::Tensor features, labels;
   std::vector<tinyvision::Index> row;
-  std::string key;   ///< digest of weights, preprocessing, data set, decoder and arithmetic
+  std::string key;  ///< digest of weights, preprocessing, data set, decoder and arithmetic
   bool cached = false;
 
   /// Rows of the given examples, in their order; skipped ones are left out.
-  std::pair<tinyvision::Tensor, std::vector<tinyvision::Index>> select(const std::vector<tinyvision::Index>& examples) const {
+  std::pair<tinyvision::Tensor, std::vector<tinyvision::Index>> select(
+      const std::vector<tinyvision::Index>& examples) const {
     using namespace tinyvision;
     std::vector<Index> rows;
     for (const Index example : examples)
@@ -41,21 +42,25 @@ struct FeatureTable {
 /// Features of every example of `dataset`, read from `cache_folder` when they are there, else computed and stored.
 inline FeatureTable compute_features(const tinyvision::Network& network, const std::string& weights_digest,
                                      const std::shared_ptr<const tinyvision::data::Dataset>& dataset,
-                                     const tinyvision::data::Preprocessing& preprocessing, tinyvision::Index batch, bool skip_bad,
-                                     const std::string& cache_folder, bool quiet) {
+                                     const tinyvision::data::Preprocessing& preprocessing, tinyvision::Index batch,
+                                     bool skip_bad, const std::string& cache_folder, bool quiet) {
   using namespace tinyvision;
   FeatureTable table;
   Sha256 key;
-  key.update("features 1\n" + weights_digest + "\n" + network.name() + "\n" + preprocessing.text() + "\n" + dataset->decoder() +
-             "\n" + arithmetic_mode() + "\n");
-  for (Index i = 0; i < dataset->size(); ++i) key.update(dataset->path(i) + "\t" + std::to_string(dataset->label(i)) + "\n");
+  key.update("features 1\n" + weights_digest + "\n" + network.name() + "\n" + preprocessing.text() + "\n" +
+             dataset->decoder() + "\n" + arithmetic_mode() + "\n");
+  for (Index i = 0; i < dataset->size(); ++i)
+    key.update(dataset->path(i) + "\t" + std::to_string(dataset->label(i)) + "\n");
   table.key = key.hex();
   table.row.assign(static_cast<std::size_t>(dataset->size()), -1);
   const auto index_rows = [&](const std::vector<std::int64_t>& indices) {
-    for (std::size_t i = 0; i < indices.size(); ++i) table.row[static_cast<std::size_t>(indices[i])] = static_cast<Index>(i);
+    for (std::size_t i = 0; i < indices.size(); ++i)
+      table.row[static_cast<std::size_t>(indices[i])] = static_cast<Index>(i);
   };
   const std::string path =
-      cache_folder.empty() ? "" : (std::filesystem::path(cache_folder) / ("features-" + table.key.substr(0, 16) + ".safetensors")).string();
+      cache_folder.empty()
+          ? ""
+          : (std::filesystem::path(cache_folder) / ("features-" + table.key.substr(0, 16) + ".safetensors")).string();
   if (!path.empty() && std::filesystem::exists(path)) {
     const auto file = checkpoint::load_safetensors(path);
     const auto found = file.metadata.find("key");
@@ -73,7 +78,8 @@ inline FeatureTable compute_features(const tinyvision::Network& network, const s
   options.skip_bad = skip_bad;
   data::Loader loader(dataset, all, options);
   Progress progress("features", loader.examples(), quiet);
-  const Evaluation evaluation = evaluate(network, loader, [&](Index done, Index) { progress.update(done); }, interrupted);
+  const Evaluation evaluation = evaluate(
+      network, loader, [&](Index done, Index) { progress.update(done); }, interrupted);
   if (interrupted()) throw Interrupted("features were not finished; nothing was written");
   progress.finish();
   for (const data::BadExample& bad : loader.bad_examples()) std::fprintf(stderr, "skipped %s\n", bad.reason.c_str());
@@ -82,12 +88,13 @@ inline FeatureTable compute_features(const tinyvision::Network& network, const s
   index_rows(evaluation.indices);
   if (!path.empty()) {
     ensure_writable_folder(cache_folder);
-    checkpoint::save_safetensors(path,
-                                 {{"features", table.features},
-                                  {"labels", table.labels},
-                                  {"indices", Tensor::from_vector<std::int64_t>({static_cast<Index>(evaluation.indices.size())},
-                                                                                 evaluation.indices)}},
-                                 {{"key", table.key}});
+    checkpoint::save_safetensors(
+        path,
+        {{"features", table.features},
+         {"labels", table.labels},
+         {"indices",
+          Tensor::from_vector<std::int64_t>({static_cast<Index>(evaluation.indices.size())}, evaluation.indices)}},
+        {{"key", table.key}});
   }
   return table;
 }

@@ -27,7 +27,8 @@ struct NetworkChoice {
 };
 
 inline void add_network_options(CLI::App& app, NetworkChoice& choice, bool needs_weights) {
-  app.add_option("--network", choice.network, "mobilenet_v1, mobilenet_v2, mobilenet_v2_140, resnet50_v1, resnet101_v1, resnet152_v1")
+  app.add_option("--network", choice.network,
+                 "mobilenet_v1, mobilenet_v2, mobilenet_v2_140, resnet50_v1, resnet101_v1, resnet152_v1")
       ->capture_default_str();
   auto* weights = app.add_option("--weights", choice.weights, "safetensors file with TF-Slim variable names");
   if (needs_weights) weights->required();

@@ -23,6 +23,7 @@ inline std::string progress_line(const std::string& label, Index start, Index do
                                  const std::string& note) {
   std::string out = label + "  " + std::to_string(done) + "/" + std::to_string(total);
   if (total > 0) out += " (" + std::to_string(100 * done / total) + " %)";
+  start = std::max<Index>(0, start);
   if (done > start && elapsed > 0) {
     const double rate = static_cast<double>(done - start) / elapsed;
     char text[64];
@@ -35,7 +36,7 @@ inline std::string progress_line(const std::string& label, Index start, Index do
 
 struct ProgressOptions {
   bool quiet = false;
-  Index start = 0;  ///< work that was already done, by a resumed run
+  Index start = -1;  ///< work that was done at construction; -1: rate and time count from the first update on
   std::ostream* stream = &std::cerr;
   bool terminal = ::isatty(STDERR_FILENO) == 1;
   std::function<double()> seconds = [] {
@@ -46,12 +47,12 @@ struct ProgressOptions {
 /// On a terminal one line that is rewritten at most five times a second; elsewhere a new line at most every 10 seconds.
 class Progress {
  public:
-  Progress(std::string label, Index total, bool quiet = false, Index start = 0)
+  Progress(std::string label, Index total, bool quiet = false, Index start = -1)
       : Progress(std::move(label), total, ProgressOptions{.quiet = quiet, .start = start}) {}
   Progress(std::string label, Index total, ProgressOptions options)
       : label_(std::move(label)),
         total_(total),
-        done_(options.start),
+        done_(std::max<Index>(0, options.start)),
         options_(std::move(options)),
         began_(options_.seconds()) {
     shown_ = options_.terminal ? -std::numeric_limits<double>::infinity() : began_;
@@ -64,6 +65,7 @@ class Progress {
   void update(Index done, const std::string& note = "") {
     done_ = done;
     const double now = options_.seconds();
+    if (options_.start < 0) options_.start = done, began_ = now;
     if (options_.quiet || now - shown_ < (options_.terminal ? 0.2 : 10)) return;
     shown_ = now;
     show(now, note);

@@ -22,7 +22,8 @@ struct TrainChoice {
   NetworkChoice network;
   DataChoice data;
   tinyvision::Index steps = 1000, batch = 64, accumulate = 1, checkpoint_every = 200, warmup = 0;
-  double lr = 0.01, weight_decay = 0, momentum = 0.9, bn_decay = 0, ema = 0, label_smoothing = 0, dropout_keep = 1, decay_rate = 0.975;
+  double lr = 0.01, weight_decay = 0, momentum = 0.9, bn_decay = 0, ema = 0, label_smoothing = 0, dropout_keep = 1,
+         decay_rate = 0.975;
   std::string schedule = "cosine", decay_set = "conv_fc", augment = "inception";
   bool ema_ramp_up = false, full_augmentation = false;
   std::vector<double> crops{0.875, 1};
@@ -36,7 +37,9 @@ inline void add_train_options(CLI::App& app, TrainChoice& t) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   app.add_option("--lr", t.lr, "peak learning rate")->capture_default_str()->check(CLI::NonNegativeNumber);
-  app.add_option("--wd", t.weight_decay, "weight decay: coefficient of |w|^2/2")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--wd", t.weight_decay, "weight decay: coefficient of |w|^2/2")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--decay-set", t.decay_set, "variables that are decayed")
       ->capture_default_str()
       ->check(CLI::IsMember({"conv_fc", "slim", "all"}));
@@ -46,14 +49,17 @@ inline void add_train_options(CLI::App& app, TrainChoice& t) {
       ->check(CLI::IsMember({"constant", "cosine", "exponential"}));
   app.add_option("--warmup", t.warmup, "steps of linear warm-up")->capture_default_str()->check(CLI::NonNegativeNumber);
   app.add_option("--decay-rate", t.decay_rate, "factor per epoch of the exponential schedule")->capture_default_str();
-  app.add_option("--bn-decay", t.bn_decay, "decay of batch-norm statistics; 0: the paper's max(1 - 10/s, 0.9), s steps per epoch")
+  app.add_option("--bn-decay", t.bn_decay,
+                 "decay of batch-norm statistics; 0: the paper's max(1 - 10/s, 0.9), s steps per epoch")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--ema", t.ema, "decay of the moving average of weights and statistics; 0: none")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 0.999999));
   app.add_flag("--ema-ramp-up", t.ema_ramp_up, "TF-Slim's min(d, (1+t)/(10+t))");
-  app.add_option("--label-smoothing", t.label_smoothing, "s: targets (1-s) onehot + s/K")->capture_default_str()->check(CLI::Range(0.0, 0.99));
+  app.add_option("--label-smoothing", t.label_smoothing, "s: targets (1-s) onehot + s/K")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.99));
   app.add_option("--dropout-keep", t.dropout_keep, "probability of keeping a feature before the logits")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 1.0));
@@ -61,8 +67,12 @@ inline void add_train_options(CLI::App& app, TrainChoice& t) {
       ->capture_default_str()
       ->check(CLI::IsMember({"none", "flip", "shift_flip", "inception"}));
   app.add_flag("--full-augmentation", t.full_augmentation, "hue and contrast too, in TF-Slim's four orders");
-  app.add_option("--crop", t.crops, "central fractions to choose from on the validation images")->delimiter(',')->capture_default_str();
-  app.add_option("--checkpoint-every", t.checkpoint_every, "steps between checkpoints")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--crop", t.crops, "central fractions to choose from on the validation images")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--checkpoint-every", t.checkpoint_every, "steps between checkpoints")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
 }
 
 /// What a resume must not change: every option but those that cannot change a result.
@@ -119,7 +129,8 @@ inline void write_curve(const std::string& folder, const std::vector<tinyvision:
 }
 
 /// Rows of predictions.csv of an evaluation.
-inline std::vector<Prediction> prediction_rows(const tinyvision::Tensor& scores, const std::vector<tinyvision::Index>& examples,
+inline std::vector<Prediction> prediction_rows(const tinyvision::Tensor& scores,
+                                               const std::vector<tinyvision::Index>& examples,
                                                const tinyvision::data::Dataset& dataset) {
   std::vector<Prediction> rows;
   for (std::size_t i = 0; i < examples.size(); ++i) {
@@ -131,8 +142,8 @@ inline std::vector<Prediction> prediction_rows(const tinyvision::Tensor& scores,
 
 /// Trains, evaluates and writes weights.safetensors, curve.csv, predictions.csv, split.tsv and results.json to --out.
 /// `init` is "weights" or "random". Running the same command again continues an interrupted run.
-inline void train_and_report(const std::string& app, const TrainChoice& t, const CommonOptions& common, const std::string& init,
-                             const Json& config) {
+inline void train_and_report(const std::string& app, const TrainChoice& t, const CommonOptions& common,
+                             const std::string& init, const Json& config) {
   using namespace tinyvision;
   if (common.out.empty()) fail_usage("options", "--out is required: checkpoints and results go there");
   Results results(app, config);
@@ -150,7 +161,9 @@ inline void train_and_report(const std::string& app, const TrainChoice& t, const
   o.run.fingerprint = run_fingerprint(config, weights_digest, data.split_digest);
   o.run.should_stop = interrupted;
   Progress progress("training", t.steps, common.quiet);
-  o.run.on_step = [&](Index done, const StepResult& step) { progress.update(done, concat_text("loss ", format_shortest(std::round(step.loss * 1e4) / 1e4))); };
+  o.run.on_step = [&](Index done, const StepResult& step) {
+    progress.update(done, concat_text("loss ", format_shortest(std::round(step.loss * 1e4) / 1e4)));
+  };
 
   const FineTuneResult run =
       fine_tune(network, data.dataset, data.split.train, data.split.validation, data.split.test, o);
@@ -158,23 +171,31 @@ inline void train_and_report(const std::string& app, const TrainChoice& t, const
   progress.finish();
   results.lap("training_and_evaluation");
 
-  checkpoint::save_safetensors((std::filesystem::path(common.out) / "weights.safetensors").string(), named_values(*network),
+  checkpoint::save_safetensors((std::filesystem::path(common.out) / "weights.safetensors").string(),
+                               named_values(*network),
                                {{"network", network->name()}, {"trained_by", app + " " TINYVISION_VERSION}});
   write_curve(common.out, run.run.curve);
-  results["digests"] = {{"weights", weights_digest}, {"split", data.split_digest},
+  results["digests"] = {{"weights", weights_digest},
+                        {"split", data.split_digest},
                         {"preprocessing", sha256_hex(o.preprocessing.text() + o.augmentation.text())}};
   results["environment"]["decoder"] = data.dataset->decoder();
   results["metrics"]["validation"] = metrics_json(run.validation);
-  results["training"] = {{"steps", t.steps}, {"resumed_from", run.run.resumed_from}, {"bn_decay", *o.trainer.bn_decay},
-                         {"final_loss", run.run.curve.back().loss}, {"crop", run.crop}, {"skipped", run.skipped.size()}};
-  for (const CropChoice& c : run.crops) results["training"]["crops"].push_back({{"crop", c.crop}, {"validation", metrics_json(c.validation)}});
+  results["training"] = {{"steps", t.steps},
+                         {"resumed_from", run.run.resumed_from},
+                         {"bn_decay", *o.trainer.bn_decay},
+                         {"final_loss", run.run.curve.back().loss},
+                         {"crop", run.crop},
+                         {"skipped", run.skipped.size()}};
+  for (const CropChoice& c : run.crops)
+    results["training"]["crops"].push_back({{"crop", c.crop}, {"validation", metrics_json(c.validation)}});
   if (!data.split.test.empty()) {
     results["metrics"]["test"] = metrics_json(run.test_metrics);
     write_predictions(common.out, prediction_rows(run.test.logits, run.test.indices, *data.dataset));
-    std::printf("test: top-1 %.4f, mean per class %.4f of %lld images (crop %g, chosen on %lld validation images at %.4f)\n",
-                run.test_metrics.top1.value(), run.test_metrics.mean_per_class.value,
-                static_cast<long long>(run.test_metrics.top1.total), run.crop,
-                static_cast<long long>(run.validation.top1.total), run.validation.value(data.dataset->metric()));
+    std::printf(
+        "test: top-1 %.4f, mean per class %.4f of %lld images (crop %g, chosen on %lld validation images at %.4f)\n",
+        run.test_metrics.top1.value(), run.test_metrics.mean_per_class.value,
+        static_cast<long long>(run.test_metrics.top1.total), run.crop,
+        static_cast<long long>(run.validation.top1.total), run.validation.value(data.dataset->metric()));
   }
   results.write(common.out);
 }

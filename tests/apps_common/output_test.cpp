@@ -27,7 +27,7 @@ TEST(Progress, OffATerminalALineEveryTenSeconds) {
   double now = 100;
   {
     tv_app::ProgressOptions options;
-    options.stream = &out, options.terminal = false, options.seconds = [&] { return now; };
+    options.start = 0, options.stream = &out, options.terminal = false, options.seconds = [&] { return now; };
     tv_app::Progress progress("steps", 100, options);
     for (int i = 1; i <= 50; ++i) now += 0.5, progress.update(i);
     progress.finish("done");
@@ -42,12 +42,24 @@ TEST(Progress, OnATerminalOneLineAtMostFiveTimesASecond) {
   double now = 0;
   {
     tv_app::ProgressOptions options;
-    options.stream = &out, options.terminal = true, options.seconds = [&] { return now; };
+    options.start = 0, options.stream = &out, options.terminal = true, options.seconds = [&] { return now; };
     tv_app::Progress progress("x", 4, options);
     for (int i = 1; i <= 4; ++i) now += 0.125, progress.update(i);
   }
   EXPECT_EQ(out.str(),
             "\rx  1/4 (25 %)  8.0/s  0.1 s, ETA 0.4 s\x1b[K\rx  3/4 (75 %)  8.0/s  0.4 s, ETA 0.1 s\x1b[K\n");
+}
+
+// Without a known start the first update is the start: what a resumed run found done is not its own speed.
+TEST(Progress, ResumedWork) {
+  std::ostringstream out;
+  double now = 0;
+  tv_app::ProgressOptions options;
+  options.stream = &out, options.terminal = false, options.seconds = [&] { return now; };
+  tv_app::Progress progress("steps", 1000, options);
+  now = 30, progress.update(900);
+  now = 40, progress.update(950);
+  EXPECT_EQ(out.str(), "steps  900/1000 (90 %)\nsteps  950/1000 (95 %)  5.0/s  10 s, ETA 10 s\n");
 }
 
 TEST(Progress, Quiet) {

@@ -76,6 +76,20 @@ TYPED_TEST(CpuBatchNorm, NanStaysInItsChannel) {
               std::isfinite(variance[2]));
 }
 
+TYPED_TEST(CpuBatchNorm, ApplyKeepsNan) {
+  using T = TypeParam;
+  auto x = Map<T>(50, 19).random(3);
+  x.at(25, 1) = x.at(49, 18) = std::numeric_limits<T>::quiet_NaN();
+  const std::vector<T> mean(19, T(0.5)), scale(19, T(2)), shift(19, T(1));
+  for (const Activation act : activations) {
+    Map<T> y(50, 19);
+    cpu::batch_norm_apply(x.rows, x.channels, x.data(), x.pitch, mean.data(), scale.data(), shift.data(),
+                          static_cast<const T*>(nullptr), Index{0}, act, y.data(), y.pitch);
+    for (Index r = 0; r < 50; ++r)
+      for (Index c = 0; c < 19; ++c) EXPECT_EQ(std::isnan(y.at(r, c)), std::isnan(x.at(r, c))) << to_string(act);
+  }
+}
+
 TYPED_TEST(CpuBatchNorm, ApplyEqualsReference) {
   using T = TypeParam;
   for (const Case& k : cases)

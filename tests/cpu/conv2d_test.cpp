@@ -283,6 +283,32 @@ TEST(Conv2dTest, BigAlignedOutputsMatchUnalignedOnes) {
   }
 }
 
+TEST(Conv2dTest, ActivationsKeepNan) {
+  WindowGeometry g;
+  g.batch = 1, g.in_h = g.in_w = g.out_h = g.out_w = 9, g.in_c = g.in_pitch = 3, g.out_c = g.out_pitch = 40;
+  g.kernel_h = g.kernel_w = 3, g.pad_top = g.pad_left = 1;
+  std::vector<float> x(static_cast<std::size_t>(g.in_pixels() * g.in_c), 1.0f), w(9 * 3 * 40, 1.0f);
+  const Index row_pixels = g.in_w * g.in_c;  // NaN in pixel (4, 4) reaches the 3x3 outputs around it
+  for (Index c = 0; c < g.in_c; ++c)
+    x[static_cast<std::size_t>(4 * row_pixels + 4 * g.in_c + c)] = std::numeric_limits<float>::quiet_NaN();
+  for (const InstructionSet set : {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512}) {
+    if (set > best_instruction_set()) continue;
+    set_instruction_set(set);
+    for (const Activation activation : {Activation::relu, Activation::relu6}) {
+      std::vector<float> y(static_cast<std::size_t>(g.out_pixels() * g.out_c));
+      Epilogue<float> e;
+      e.activation = activation;
+      cpu::conv2d_forward(g, x.data(), w.data(), e, y.data());
+      for (Index i = 0; i < g.out_pixels() * g.out_c; ++i) {
+        const Index h = i / g.out_c / g.out_w, column = i / g.out_c % g.out_w;
+        const bool reached = h >= 3 && h <= 5 && column >= 3 && column <= 5;
+        EXPECT_EQ(std::isnan(y[static_cast<std::size_t>(i)]), reached) << i << ' ' << to_string(set);
+      }
+    }
+  }
+  set_instruction_set(best_instruction_set());
+}
+
 TEST(Conv2dTest, RefusesBadGeometry) {
   WindowGeometry g = geometry_of(cases[3]);
   std::vector<float> v(100000);

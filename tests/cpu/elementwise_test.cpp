@@ -52,6 +52,23 @@ TYPED_TEST(CpuElementwise, GradientOfABlockedUnitIsZeroEvenIfNotFinite) {
   EXPECT_EQ(dx, (std::vector<T>{0, 0, 0, 0}));
 }
 
+TYPED_TEST(CpuElementwise, ActivationsKeepNan) {
+  using T = TypeParam;
+  const T nan = std::numeric_limits<T>::quiet_NaN(), inf = std::numeric_limits<T>::infinity();
+  const std::vector<T> one(40, T(1)), bad(40, nan);
+  for (const Activation act : activations) {
+    std::vector<T> y(40);
+    cpu::activation_forward(1, 40, bad.data(), 40, act, y.data(), 40);
+    for (const T v : y) EXPECT_TRUE(std::isnan(v)) << to_string(act);
+    cpu::add(1, 40, one.data(), 40, bad.data(), 40, act, y.data(), 40);
+    for (const T v : y) EXPECT_TRUE(std::isnan(v)) << to_string(act);
+    reference::activation_forward(1, 40, bad.data(), 40, act, y.data(), 40);
+    for (const T v : y) EXPECT_TRUE(std::isnan(v)) << to_string(act);
+  }
+  EXPECT_EQ(activate(inf, Activation::relu6), T(6));
+  EXPECT_EQ(activate(-inf, Activation::relu), T(0));
+}
+
 TYPED_TEST(CpuElementwise, AddAndScaleEqualReference) {
   using T = TypeParam;
   for (const Case& k : cases)

@@ -24,7 +24,8 @@ struct StepTrace {
 };
 
 /// Rows of the network's specification as `activation/<id>:<name>`, then `logits`, `feature`, `loss`.
-inline void add_activations(NamedTensors& out, const Trace& trace, const Tensor& logits, const Tensor& feature, double loss) {
+inline void add_activations(NamedTensors& out, const Trace& trace, const Tensor& logits, const Tensor& feature,
+                            double loss) {
   for (const Trace::Row& row : trace.rows())
     out.emplace_back(concat_text("activation/", row.id, ":", row.name), row.value);
   out.emplace_back("logits", logits);

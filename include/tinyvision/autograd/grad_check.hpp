@@ -36,7 +36,8 @@ inline GradientCheck grad_check(const std::function<Variable(const std::vector<V
 
   std::vector<Tensor> before;
   for (const Variable& input : inputs) {
-    check(input.dtype() == DType::f64 && input.requires_gradient(), "grad_check", "inputs must be f64 and require gradients");
+    check(input.dtype() == DType::f64 && input.requires_gradient(), "grad_check",
+          "inputs must be f64 and require gradients");
     input.clear_gradient();
     const GradientSink sink = input.gradient_sink();
     for (Index i = 0; i < sink.tensor.count(); ++i)

@@ -201,7 +201,8 @@ inline Node::~Node() {
 inline void backward(const Variable& root, Tensor seed = Tensor()) {
   check(root.requires_gradient(), "backward", "the root does not depend on any variable that requires a gradient");
   if (!seed.defined()) {
-    check(root.value().count() == 1, "backward", "root ", root.shape(), " is not a single value; give the gradient of it");
+    check(root.value().count() == 1, "backward", "root ", root.shape(),
+          " is not a single value; give the gradient of it");
     seed = Tensor::full(root.shape(), 1.0, root.dtype());
   }
   if (!root.node()) {

@@ -5,14 +5,14 @@
 
 TINYVISION_BEGIN
 
-/// none: y = x.  relu: y = max(x, 0).  relu6: y = min(max(x, 0), 6).
+/// none: y = x.  relu: y = max(x, 0).  relu6: y = min(max(x, 0), 6). NaN stays NaN.
 enum class Activation { none, relu, relu6 };
 
 /// `activation` applied to one value.
 template <class T>
 constexpr T activate(T x, Activation activation) {
   if (activation == Activation::none) return x;
-  const T positive = x > T(0) ? x : T(0);
+  const T positive = x < T(0) ? T(0) : x;
   return activation == Activation::relu6 && positive > T(6) ? T(6) : positive;
 }
 
@@ -27,9 +27,12 @@ constexpr T activation_mask(T y, Activation activation) {
 
 constexpr const char* to_string(Activation activation) {
   switch (activation) {
-    case Activation::relu: return "relu";
-    case Activation::relu6: return "relu6";
-    default: return "none";
+    case Activation::relu:
+      return "relu";
+    case Activation::relu6:
+      return "relu6";
+    default:
+      return "none";
   }
 }
 

@@ -21,8 +21,8 @@
 #define TINYVISION_ABI v0_1_cpu
 #endif
 
-#define TINYVISION_BEGIN     \
-  namespace tinyvision {     \
+#define TINYVISION_BEGIN \
+  namespace tinyvision { \
   inline namespace TINYVISION_ABI {
 #define TINYVISION_END \
   }                    \

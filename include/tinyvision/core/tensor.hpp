@@ -141,7 +141,8 @@ class Tensor {
     const std::size_t row_bytes = static_cast<std::size_t>(shape_.back()) * size;
     for (Index row = 0; row < rows(); ++row) {
       std::memcpy(static_cast<char*>(raw()) + static_cast<std::size_t>(row * pitch_) * size,
-                  static_cast<const char*>(source.raw()) + static_cast<std::size_t>(row * source.pitch_) * size, row_bytes);
+                  static_cast<const char*>(source.raw()) + static_cast<std::size_t>(row * source.pitch_) * size,
+                  row_bytes);
     }
   }
 
@@ -183,7 +184,9 @@ class Tensor {
   }
 
   /// True when both share the same first byte.
-  bool same_storage(const Tensor& other) const { return storage_ && storage_ == other.storage_ && offset_ == other.offset_; }
+  bool same_storage(const Tensor& other) const {
+    return storage_ && storage_ == other.storage_ && offset_ == other.offset_;
+  }
   /// Number of handles that share the storage.
   long use_count() const { return storage_.use_count(); }
 

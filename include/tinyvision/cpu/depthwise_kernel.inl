@@ -41,8 +41,8 @@ TINYVISION_SIMD_INLINE void finish_pixel(const DepthwiseRow<T>& r, Index ow, Ind
   }
   if (r.epilogue.residual != nullptr)
     x = V::add(x, load_lanes<Full>(r.epilogue.residual + ow * r.epilogue.residual_pitch + c, mask));
-  if (r.epilogue.activation != Activation::none) x = V::max(x, V::zero());
-  if (r.epilogue.activation == Activation::relu6) x = V::min(x, V::set1(T(6)));
+  if (r.epilogue.activation != Activation::none) x = V::max(V::zero(), x);
+  if (r.epilogue.activation == Activation::relu6) x = V::min(V::set1(T(6)), x);
   if constexpr (Full) {
     if (r.stream) return V::stream(y, x);
   }

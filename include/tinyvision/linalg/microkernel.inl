@@ -35,8 +35,8 @@ TINYVISION_SIMD_INLINE void finish_row(const PanelProduct<T>& p, Index row, cons
         const T* residual = p.residual + p.pixel[row] * p.residual_pitch + at;
         x = V::add(x, Full ? V::load(residual) : V::load(residual, mask[v]));
       }
-      if (p.activation != Activation::none) x = V::max(x, V::zero());
-      if (p.activation == Activation::relu6) x = V::min(x, V::set1(T(6)));
+      if (p.activation != Activation::none) x = V::max(V::zero(), x);
+      if (p.activation == Activation::relu6) x = V::min(V::set1(T(6)), x);
     }
     if constexpr (Full) {
       if (p.stream) {

@@ -2,7 +2,8 @@
 // simd::avx512. Kernels are written once against `Vec` and compiled for each set through simd_foreach.inl.
 //
 // Masked accesses never touch memory beyond the valid lanes; masked loads fill the others with zero. `stream` stores
-// past the caches to an aligned address; `stream_fence` orders such stores before later ones.
+// past the caches to an aligned address; `stream_fence` orders such stores before later ones. `max` and `min` return
+// their second operand when either is NaN, as the x86 instructions do.
 #pragma once
 
 #include <algorithm>

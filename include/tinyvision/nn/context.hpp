@@ -35,11 +35,11 @@ class Trace {
 
 /// One forward pass.
 struct Context {
-  bool training = false;            ///< batch statistics and dropout
-  bool fused = true;                ///< composite ops (conv + BN + activation) instead of their plain spelling
-  std::optional<double> bn_decay;   ///< replaces the network's own decay of moving averages
-  double dropout_keep = 1;          ///< before the logits; the paper switches dropout off
-  std::uint64_t seed = 0;           ///< of dropout
+  bool training = false;           ///< batch statistics and dropout
+  bool fused = true;               ///< composite ops (conv + BN + activation) instead of their plain spelling
+  std::optional<double> bn_decay;  ///< replaces the network's own decay of moving averages
+  double dropout_keep = 1;         ///< before the logits; the paper switches dropout off
+  std::uint64_t seed = 0;          ///< of dropout
   std::uint64_t step = 0;
   Trace* trace = nullptr;
   /// Called with every batch norm's state and input; needs the plain spelling (`fused` off).

@@ -9,9 +9,9 @@ TINYVISION_BEGIN
 
 struct NetworkOptions {
   Index classes = 1001;
-  double width = 1;                  ///< width multiplier (MobileNets)
-  bool public_layout = false;        ///< ResNets: stride placement of the converted public checkpoints
-  DType dtype = DType::f32;          ///< f32, or f64 for audits
+  double width = 1;            ///< width multiplier (MobileNets)
+  bool public_layout = false;  ///< ResNets: stride placement of the converted public checkpoints
+  DType dtype = DType::f32;    ///< f32, or f64 for audits
 };
 
 /// Base of all networks. Handles of parameters are shared: copying a network copies handles, not values.
@@ -48,7 +48,8 @@ class Network {
   }
   Scope scope(const std::string& root) { return {parameters_, root, options_.dtype}; }
   void check_images(const Variable& images) const {
-    check(images.shape().rank() == 4 && images.shape()[3] == 3, name_, "images must be [N,H,W,3], got ", images.shape());
+    check(images.shape().rank() == 4 && images.shape()[3] == 3, name_, "images must be [N,H,W,3], got ",
+          images.shape());
     check(images.dtype() == options_.dtype, name_, "images are ", to_string(images.dtype()), ", parameters ",
           to_string(options_.dtype));
   }

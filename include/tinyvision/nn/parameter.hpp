@@ -16,8 +16,17 @@
 TINYVISION_BEGIN
 
 /// What a variable is to its layer.
-enum class ParameterKind { conv_weight, depthwise_weight, pointwise_weight, fc_weight, bias, bn_gamma, bn_beta,
-                           bn_moving_mean, bn_moving_variance };
+enum class ParameterKind {
+  conv_weight,
+  depthwise_weight,
+  pointwise_weight,
+  fc_weight,
+  bias,
+  bn_gamma,
+  bn_beta,
+  bn_moving_mean,
+  bn_moving_variance
+};
 
 /// Which part of the network it belongs to.
 enum class ParameterGroup { backbone, logits, aux };
@@ -77,9 +86,7 @@ struct Parameter {
   double l2_slim = 0;
   Variable variable;
 
-  bool trainable() const {
-    return kind != ParameterKind::bn_moving_mean && kind != ParameterKind::bn_moving_variance;
-  }
+  bool trainable() const { return kind != ParameterKind::bn_moving_mean && kind != ParameterKind::bn_moving_variance; }
   bool is_weight() const {
     return kind == ParameterKind::conv_weight || kind == ParameterKind::depthwise_weight ||
            kind == ParameterKind::pointwise_weight || kind == ParameterKind::fc_weight;

@@ -30,9 +30,9 @@ struct BatchNormState {
 
 struct BatchNormOptions {
   double epsilon = 1e-3;
-  double decay = 0.997;                       ///< d above
-  bool training = false;                      ///< batch statistics, and an update of the moving ones
-  Activation activation = Activation::none;   ///< applied last
+  double decay = 0.997;                      ///< d above
+  bool training = false;                     ///< batch statistics, and an update of the moving ones
+  Activation activation = Activation::none;  ///< applied last
 };
 
 namespace detail {
@@ -75,7 +75,8 @@ inline NormVectors moving_norm(const BatchNormState& state, double epsilon, DTyp
 }
 
 /// Vectors from the statistics of x; updates the moving statistics.
-inline NormVectors batch_norm_from_batch(const Tensor& x, const BatchNormState& state, const BatchNormOptions& options) {
+inline NormVectors batch_norm_from_batch(const Tensor& x, const BatchNormState& state,
+                                         const BatchNormOptions& options) {
   const Index channels = x.shape().back(), rows = x.rows();
   check(rows > 0, "batch_norm", "no pixels to take statistics of: ", x.shape());
   NormVectors v = NormVectors::make(channels, x.dtype());
@@ -123,7 +124,8 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
     T* sum_dy = sum_dy_xhat + channels;
     const T* z_data = options.activation == Activation::none ? nullptr : z.data<T>();
     const T* gamma = state.gamma.defined() ? state.gamma.value().data<T>() : nullptr;
-    const auto reduce = use_reference() ? &reference::batch_norm_backward_reduce<T> : &cpu::batch_norm_backward_reduce<T>;
+    const auto reduce =
+        use_reference() ? &reference::batch_norm_backward_reduce<T> : &cpu::batch_norm_backward_reduce<T>;
     reduce(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
            v.inv_std.data<T>(), options.activation, sum_dy_xhat, sum_dy);
     GradientSink dresidual;
@@ -131,10 +133,11 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
     T* dr = pass_residual ? dresidual.tensor.template data<T>() : nullptr;
     const Index drp = pass_residual ? dresidual.tensor.pitch() : 0;
     if (options.training) {
-      const auto apply = use_reference() ? &reference::batch_norm_backward_apply<T> : &cpu::batch_norm_backward_apply<T>;
+      const auto apply =
+          use_reference() ? &reference::batch_norm_backward_apply<T> : &cpu::batch_norm_backward_apply<T>;
       apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
-            v.inv_std.data<T>(), gamma, options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false, dr, drp,
-            dresidual.accumulate);
+            v.inv_std.data<T>(), gamma, options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false, dr,
+            drp, dresidual.accumulate);
     } else {
       const auto apply =
           use_reference() ? &reference::batch_norm_backward_apply_frozen<T> : &cpu::batch_norm_backward_apply_frozen<T>;

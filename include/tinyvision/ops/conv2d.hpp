@@ -27,7 +27,8 @@ struct ConvOptions {
 /// Geometry of a convolution of x [N,H,W,C] with w [KH,KW,C,O]. Throws Error when shapes do not fit.
 inline WindowGeometry conv2d_geometry(const Tensor& x, const Tensor& w, const ConvOptions& options) {
   check(w.shape().rank() == 4, "conv2d", "weight must be [KH,KW,Cin,Cout], got ", w.shape());
-  check(x.shape().rank() == 4 && x.dim(3) == w.dim(2), "conv2d", "channels differ: input ", x.shape(), ", weight ", w.shape());
+  check(x.shape().rank() == 4 && x.dim(3) == w.dim(2), "conv2d", "channels differ: input ", x.shape(), ", weight ",
+        w.shape());
   check(x.dtype() == w.dtype(), "conv2d", "dtypes differ: input ", x.text(), ", weight ", w.text());
   return window_geometry("conv2d", x, w.dim(0), w.dim(1), options.stride, options.padding, w.dim(3));
 }
@@ -38,7 +39,8 @@ inline WindowGeometry depthwise_conv2d_geometry(const Tensor& x, const Tensor& w
   check(x.shape().rank() == 4 && x.dim(3) == w.dim(2), "depthwise_conv2d", "channels differ: input ", x.shape(),
         ", weight ", w.shape());
   check(x.dtype() == w.dtype(), "depthwise_conv2d", "dtypes differ: input ", x.text(), ", weight ", w.text());
-  return window_geometry("depthwise_conv2d", x, w.dim(0), w.dim(1), options.stride, options.padding, w.dim(2) * w.dim(3));
+  return window_geometry("depthwise_conv2d", x, w.dim(0), w.dim(1), options.stride, options.padding,
+                         w.dim(2) * w.dim(3));
 }
 
 /// The two convolutions differ in their kernels only; `Kind` names which one an op is about.
@@ -51,8 +53,8 @@ inline WindowGeometry conv_geometry(ConvKind kind, const Tensor& x, const Tensor
 /// y = act(conv(x, w) * scale + shift + residual), written to `y`. Full convolutions outside training keep their packed
 /// weights with the variable `w`.
 template <class T>
-void conv_forward(ConvKind kind, const WindowGeometry& g, const Tensor& x, const Variable& w, const Epilogue<T>& epilogue,
-                  const Tensor& y) {
+void conv_forward(ConvKind kind, const WindowGeometry& g, const Tensor& x, const Variable& w,
+                  const Epilogue<T>& epilogue, const Tensor& y) {
   const WindowGeometry full = with_pitches(g, x, y);
   const T* weights = w.value().data<T>();
   if (kind == ConvKind::depthwise) {
@@ -69,7 +71,8 @@ void conv_forward(ConvKind kind, const WindowGeometry& g, const Tensor& x, const
 }
 
 /// Adds the gradients of a convolution's input and weights, given the gradient `dy` of its plain output.
-inline void conv_backward(ConvKind kind, const WindowGeometry& g, const Variable& x, const Variable& w, const Tensor& dy) {
+inline void conv_backward(ConvKind kind, const WindowGeometry& g, const Variable& x, const Variable& w,
+                          const Tensor& dy) {
   visit_float("conv2d", dy.dtype(), [&]<class T>(T) {
     if (w.requires_gradient()) {
       const GradientSink dw = w.gradient_sink();
@@ -107,8 +110,7 @@ inline Variable convolution(ConvKind kind, const Variable& x, const Variable& w,
                             const ConvOptions& options, const Tensor& into = Tensor()) {
   const char* name = kind == ConvKind::full ? "conv2d" : "depthwise_conv2d";
   const WindowGeometry g = conv_geometry(kind, x.value(), w.value(), options);
-  if (bias.defined())
-    check(bias.shape() == Shape{g.out_c}, name, "bias must be [", g.out_c, "], got ", bias.shape());
+  if (bias.defined()) check(bias.shape() == Shape{g.out_c}, name, "bias must be [", g.out_c, "], got ", bias.shape());
   const Tensor y = output_tensor(name, output_shape(g), x.dtype(), into);
   const bool record = needs_record(x, w, bias);
   visit_float(name, x.dtype(), [&]<class T>(T) {

@@ -79,8 +79,8 @@ inline Variable concat(const std::vector<Variable>& parts, const Tensor& into = 
   for (const Variable& part : parts) {
     Shape expected = shape;
     expected[-1] = part.shape().back();
-    check(part.shape() == expected && part.dtype() == parts[0].dtype(), "concat", "parts differ: ", parts[0].value().text(),
-          " and ", part.value().text());
+    check(part.shape() == expected && part.dtype() == parts[0].dtype(), "concat",
+          "parts differ: ", parts[0].value().text(), " and ", part.value().text());
     channels += part.shape().back();
     record = record || needs_record(part);
   }

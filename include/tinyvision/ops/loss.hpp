@@ -46,9 +46,10 @@ inline Variable softmax_cross_entropy(const Variable& logits, const Tensor& labe
   const Tensor losses = Tensor::empty({n}, logits.dtype());
   const Tensor probabilities = Tensor::empty({n, k}, logits.dtype());
   visit_float("softmax_cross_entropy", logits.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::softmax_cross_entropy_forward<T> : &cpu::softmax_cross_entropy_forward<T>;
-    run(n, k, logits.value().data<T>(), logits.value().pitch(), label, static_cast<T>(label_smoothing), losses.data<T>(),
-        probabilities.data<T>());
+    const auto run =
+        use_reference() ? &reference::softmax_cross_entropy_forward<T> : &cpu::softmax_cross_entropy_forward<T>;
+    run(n, k, logits.value().data<T>(), logits.value().pitch(), label, static_cast<T>(label_smoothing),
+        losses.data<T>(), probabilities.data<T>());
   });
   const Tensor loss = detail::mean_loss(losses);
   if (!needs_record(logits)) return Variable(loss);
@@ -75,7 +76,8 @@ inline Variable sigmoid_cross_entropy(const Variable& logits, const Tensor& targ
   check(n > 0, "sigmoid_cross_entropy", "empty batch");
   const Tensor losses = Tensor::empty({n}, logits.dtype());
   visit_float("sigmoid_cross_entropy", logits.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::sigmoid_cross_entropy_forward<T> : &cpu::sigmoid_cross_entropy_forward<T>;
+    const auto run =
+        use_reference() ? &reference::sigmoid_cross_entropy_forward<T> : &cpu::sigmoid_cross_entropy_forward<T>;
     run(n, k, logits.value().data<T>(), logits.value().pitch(), targets.data<T>(),
         weights.defined() ? weights.data<T>() : nullptr, losses.data<T>());
   });

@@ -37,7 +37,8 @@ inline Variable max_pool(const Variable& x, const PoolOptions& options, const Te
     const GradientSink dx = x.gradient_sink();
     visit_float("max_pool", dy.dtype(), [&]<class T>(T) {
       const auto run = use_reference() ? &reference::max_pool_backward<T> : &cpu::max_pool_backward<T>;
-      run(with_pitches(g, dx.tensor, dy), dy.data<T>(), winners.data<std::uint8_t>(), dx.tensor.data<T>(), dx.accumulate);
+      run(with_pitches(g, dx.tensor, dy), dy.data<T>(), winners.data<std::uint8_t>(), dx.tensor.data<T>(),
+          dx.accumulate);
     });
   });
 }
@@ -68,7 +69,8 @@ inline Variable global_average_pool(const Variable& x) {
   check(pixels > 0, "global_average_pool", "empty map: ", x.shape());
   const Tensor y = Tensor::empty({n, c}, x.dtype());
   visit_float("global_average_pool", x.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::global_average_pool_forward<T> : &cpu::global_average_pool_forward<T>;
+    const auto run =
+        use_reference() ? &reference::global_average_pool_forward<T> : &cpu::global_average_pool_forward<T>;
     run(n, pixels, c, x.value().data<T>(), x.value().pitch(), y.data<T>());
   });
   if (!needs_record(x)) return Variable(y);

@@ -15,8 +15,8 @@ TINYVISION_BEGIN
 /// A new tensor, or `into` (a channel slice of a concatenation, say) when it is defined and has the right shape.
 inline Tensor output_tensor(std::string_view op, const Shape& shape, DType dtype, const Tensor& into = Tensor()) {
   if (!into.defined()) return Tensor::empty(shape, dtype);
-  check(into.shape() == shape && into.dtype() == dtype, op, "output slice is ", into.text(), ", the result ", shape, " ",
-        to_string(dtype));
+  check(into.shape() == shape && into.dtype() == dtype, op, "output slice is ", into.text(), ", the result ", shape,
+        " ", to_string(dtype));
   return into;
 }
 
@@ -65,13 +65,14 @@ inline std::pair<Index, Index> window_extent(std::string_view op, Index in, Inde
   }
   check(before >= 0 && after >= 0, op, "negative padding ", before, ",", after);
   const Index padded = in + before + after;
-  check(padded >= kernel, op, "window of ", kernel, " does not fit an input of ", in, " padded by ", before, "+", after);
+  check(padded >= kernel, op, "window of ", kernel, " does not fit an input of ", in, " padded by ", before, "+",
+        after);
   return {(padded - kernel) / stride + 1, before};
 }
 
 /// Geometry of a window op on `x` [N,H,W,C] with `out_c` output channels; the output pitch is set to out_c.
-inline WindowGeometry window_geometry(std::string_view op, const Tensor& x, Index kernel_h, Index kernel_w, Index stride,
-                                      const Padding& padding, Index out_c) {
+inline WindowGeometry window_geometry(std::string_view op, const Tensor& x, Index kernel_h, Index kernel_w,
+                                      Index stride, const Padding& padding, Index out_c) {
   check(x.shape().rank() == 4, op, "input must be [N,H,W,C], got ", x.shape());
   const Shape& shape = x.shape();
   const auto [out_h, top] = window_extent(op, shape[1], kernel_h, stride, padding.kind, padding.top, padding.bottom);

@@ -71,13 +71,13 @@ TINYVISION_SIMD_INLINE T* segment(T* row, const ScoreRows& s, Index i) {
 
 template <class T>
 TINYVISION_SIMD_INLINE T* element(T* row, const ScoreRows& s, Index i) {
-  return row + i / (2 * lanes<T>) * s.pair_stride + i % (2 * lanes<T>);
+  return row + i / (2 * lanes<T>)*s.pair_stride + i % (2 * lanes<T>);
 }
 
 /// See RowKernels.
 template <class T>
-TINYVISION_SIMD_FUNCTION double softmax_residual(const ScoreRows& s, T* scores, const T* shift, const std::int32_t* labels,
-                                                 double* column_sums) {
+TINYVISION_SIMD_FUNCTION double softmax_residual(const ScoreRows& s, T* scores, const T* shift,
+                                                 const std::int32_t* labels, double* column_sums) {
   constexpr int w = lanes<T>;
   double loss = 0;
   for (Index r = 0; r < s.rows; ++r) {
@@ -126,8 +126,8 @@ TINYVISION_SIMD_FUNCTION double softmax_residual(const ScoreRows& s, T* scores, 
 
 /// See RowKernels.
 template <class T>
-TINYVISION_SIMD_FUNCTION void hessian_rows(const ScoreRows& s, T* scores, const T* probabilities, const std::int32_t* likeliest,
-                                           double* column_sums) {
+TINYVISION_SIMD_FUNCTION void hessian_rows(const ScoreRows& s, T* scores, const T* probabilities,
+                                           const std::int32_t* likeliest, double* column_sums) {
   constexpr int w = lanes<T>;
   for (Index r = 0; r < s.rows; ++r) {
     T* row = scores + r * s.row_stride;

@@ -18,10 +18,10 @@ struct Schedule {
   enum class Kind { constant, cosine, exponential };
   Kind kind = Kind::cosine;
   double base = 0.01;
-  Index steps = 1;               ///< total number of steps, warm-up included
+  Index steps = 1;  ///< total number of steps, warm-up included
   Index warmup_steps = 0;
-  double rate = 0.975;           ///< exponential only; the paper's pretraining
-  double steps_per_epoch = 1;    ///< exponential only
+  double rate = 0.975;         ///< exponential only; the paper's pretraining
+  double steps_per_epoch = 1;  ///< exponential only
 
   /// Learning rate of step t = 0, 1, ..., steps - 1.
   double operator()(Index t) const {

@@ -12,10 +12,10 @@ TINYVISION_BEGIN
 
 /// Rows in the order of the loader.
 struct Evaluation {
-  Tensor logits;                      ///< [n, classes]
-  Tensor features;                    ///< [n, feature size]
-  Tensor labels;                      ///< [n] i64
-  std::vector<Index> indices;         ///< of the examples in their data set
+  Tensor logits;               ///< [n, classes]
+  Tensor features;             ///< [n, feature size]
+  Tensor labels;               ///< [n] i64
+  std::vector<Index> indices;  ///< of the examples in their data set
 };
 
 /// Appends the rows of `batch` at row `at` of `all`.

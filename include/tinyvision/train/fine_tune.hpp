@@ -28,7 +28,8 @@ struct SplitMetrics {
 
 inline SplitMetrics measure(const Tensor& scores, const Tensor& labels) {
   const std::vector<Index> truth = labels.to_vector<Index>();
-  return {stats::top_k_accuracy(scores, truth, 1), stats::top_k_accuracy(scores, truth, std::min<Index>(5, scores.dim(1))),
+  return {stats::top_k_accuracy(scores, truth, 1),
+          stats::top_k_accuracy(scores, truth, std::min<Index>(5, scores.dim(1))),
           stats::mean_per_class_accuracy(scores, truth)};
 }
 
@@ -36,7 +37,7 @@ struct FineTuneOptions {
   TrainerOptions trainer;
   TrainingRunOptions run;
   Index batch_size = 64;
-  data::Preprocessing preprocessing;     ///< of evaluation; its crop is replaced by the one chosen
+  data::Preprocessing preprocessing;  ///< of evaluation; its crop is replaced by the one chosen
   data::AugmentOptions augmentation;
   std::vector<double> crops{0.875, 1.0};  ///< candidates for evaluation, chosen on the validation images
   Index evaluation_batch = 64;
@@ -53,9 +54,9 @@ struct CropChoice {
 struct FineTuneResult {
   TrainingRunResult run;
   std::vector<CropChoice> crops;
-  double crop = 0;           ///< the chosen one
-  SplitMetrics validation;   ///< with the chosen crop
-  Evaluation test;           ///< scores of the test images, with the chosen crop; empty when there are none
+  double crop = 0;          ///< the chosen one
+  SplitMetrics validation;  ///< with the chosen crop
+  Evaluation test;          ///< scores of the test images, with the chosen crop; empty when there are none
   SplitMetrics test_metrics;
   std::vector<data::BadExample> skipped;
 };
@@ -99,7 +100,8 @@ inline FineTuneResult fine_tune(const std::shared_ptr<Network>& network,
       choice.validation = measure(e.logits, e.labels);
     }
     // A tie keeps the earlier candidate.
-    const bool better = result.crops.empty() || choice.validation.value(dataset->metric()) > result.validation.value(dataset->metric());
+    const bool better =
+        result.crops.empty() || choice.validation.value(dataset->metric()) > result.validation.value(dataset->metric());
     if (better) result.crop = crop, result.validation = choice.validation;
     result.crops.push_back(choice);
     if (validation.empty()) break;

@@ -74,7 +74,8 @@ inline Index restore_batch_norm(const Network& network, double epsilon, const st
       T* variance = state.moving_variance.value().data<T>();
       for (Index c = 0; c < state.beta.value().count(); ++c) {
         const double s = static_cast<double>(gamma[c]) / std::sqrt(static_cast<double>(variance[c]) + epsilon);
-        beta[c] = static_cast<T>(static_cast<double>(beta[c]) + s * (statistics.mean(c) - static_cast<double>(mean[c])));
+        beta[c] =
+            static_cast<T>(static_cast<double>(beta[c]) + s * (statistics.mean(c) - static_cast<double>(mean[c])));
         mean[c] = static_cast<T>(statistics.mean(c));
         variance[c] = static_cast<T>(statistics.variance(c));
         gamma[c] = static_cast<T>(s * std::sqrt(statistics.variance(c) + epsilon));

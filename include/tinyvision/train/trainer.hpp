@@ -30,7 +30,7 @@ struct TrainerOptions {
   /// Batches are cut into this many equal parts whose gradients are summed before one update. Batch norm sees each part
   /// alone, so its statistics are those of batch / accumulate examples.
   Index accumulate = 1;
-  std::uint64_t seed = 0;          ///< of dropout
+  std::uint64_t seed = 0;  ///< of dropout
   bool fused = true;
 };
 
@@ -174,7 +174,8 @@ class Trainer {
     for (const Parameter& p : network_->parameters())
       if (!p.trainable()) p.variable.value().copy_from(statistics[k++]);
     for (const Trace::Row& row : trace.rows())
-      if (!finite(row.value)) return concat_text("operation ", row.id, " (", row.name, ") is the first with a non-finite result");
+      if (!finite(row.value))
+        return concat_text("operation ", row.id, " (", row.name, ") is the first with a non-finite result");
     return "every operation is finite; the loss itself overflowed";
   }
 

@@ -13,11 +13,11 @@
 TINYVISION_BEGIN
 
 struct TrainingRunOptions {
-  std::string folder;            ///< where checkpoints go; empty: none are written
-  Index steps = 0;               ///< total number of steps, those before a resume included
-  Index checkpoint_every = 500;  ///< steps between checkpoints
-  std::string fingerprint;       ///< digest of all that must be equal for a resume: configuration, weights, split
-  std::function<bool()> should_stop;                         ///< asked after every step
+  std::string folder;                 ///< where checkpoints go; empty: none are written
+  Index steps = 0;                    ///< total number of steps, those before a resume included
+  Index checkpoint_every = 500;       ///< steps between checkpoints
+  std::string fingerprint;            ///< digest of all that must be equal for a resume: configuration, weights, split
+  std::function<bool()> should_stop;  ///< asked after every step
   std::function<void(Index step, const StepResult&)> on_step;
 };
 
@@ -62,7 +62,8 @@ class TrainingState {
     const std::optional<checkpoint::StateFile> file = checkpoint::load_state(folder);
     if (!file) return false;
     if (file->metadata.at("fingerprint") != fingerprint_)
-      fail_usage("resume", folder, ": the checkpoint belongs to another configuration, weights or split; give another --out or "
+      fail_usage("resume", folder,
+                 ": the checkpoint belongs to another configuration, weights or split; give another --out or "
                  "remove it");
     for (const auto& [name, target] : trainer_.state_tensors()) target.copy_from(file->tensor(name));
     const Tensor rows = file->tensor("curve");
@@ -96,7 +97,8 @@ inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, co
     const data::Batch batch = loader.next();
     const StepResult step = trainer.step(batch.images, batch.labels);
     result.curve.push_back({step.loss, step.cross_entropy,
-                            static_cast<double>(step.correct) / static_cast<double>(step.examples), step.learning_rate});
+                            static_cast<double>(step.correct) / static_cast<double>(step.examples),
+                            step.learning_rate});
     saved = false;
     if (options.on_step) options.on_step(trainer.steps_done(), step);
     const bool stop = options.should_stop && options.should_stop();

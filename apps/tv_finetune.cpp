@@ -7,8 +7,7 @@ int main(int argc, char** argv) {
   std::string init = "weights";
   CLI::App app(
       "tv_finetune: fine-tunes all layers on a data set (or trains from scratch), chooses the evaluation crop on "
-      "validation "
-      "images, and evaluates the test images once. The same command continues an interrupted run.");
+      "validation images, and evaluates the test images once. The same command continues an interrupted run.");
   app.add_option("--init", init, "start from --weights, or from random values")
       ->capture_default_str()
       ->check(CLI::IsMember({"weights", "random"}));

@@ -34,8 +34,8 @@ inline void add_data_options(CLI::App& app, DataChoice& choice) {
   app.add_option("--data", choice.folder,
                  "folder of the data set (fashion_mnist: that of Debian's package by default)");
   app.add_option("--train-per-class", choice.train_per_class,
-                 "training images per class, without replacement, the rest is the test "
-                 "set; 0: the official parts (fashion_mnist)")
+                 "training images per class, without replacement, the rest is the test set; 0: the official parts "
+                 "(fashion_mnist)")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--validation", choice.validation, "fraction of the training images held out to choose settings")

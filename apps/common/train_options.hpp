@@ -169,6 +169,7 @@ inline void train_and_report(const std::string& app, const TrainChoice& t, const
       fine_tune(network, data.dataset, data.split.train, data.split.validation, data.split.test, o);
   if (!run.run.finished || interrupted()) throw Resumable("the training state is in " + o.run.folder);
   progress.finish();
+  if (!run.run.notice.empty()) std::fprintf(stderr, "%s\n", run.run.notice.c_str());
   results.lap("training_and_evaluation");
 
   checkpoint::save_safetensors((std::filesystem::path(common.out) / "weights.safetensors").string(),

@@ -6,8 +6,9 @@ PyTorch process runs with its allocator tuned (MALLOC_MMAP_MAX_=0 MALLOC_TRIM_TH
 Our program (`--ours`, default build/release/bench/tv_bench_cpu) speaks torch_networks.py's protocol:
     tv_bench_cpu --threads T --serve                         lines `run NETWORK MODE BATCH` -> seconds of one step
     tv_bench_cpu --threads T --memory NETWORK MODE BATCH     one line: peak resident MB minus resident MB at start
-    tv_bench_cpu --threads T --logistic FILE                 CSV: lambda,objective,gradient_norm,iterations,seconds
-    tv_bench_cpu --decode FOLDER --limit L --serve           lines `decode N` -> seconds for N images, one thread
+and two programs beside it:
+    tv_bench_logreg --threads T --logistic FILE              CSV: lambda,objective,gradient_norm,iterations,seconds
+    tv_bench_decode --decode FOLDER --limit L --serve        lines `decode N` -> seconds for N images, one thread
 NETWORK is mobilenet_v1, mobilenet_v2 or resnet50_v1, MODE inference or train, both at 224 px in f32. The first `run`
 of a configuration may do warm-up steps of its own before the one it reports. Without our program (`--ours none`) the
 peers alone are measured.
@@ -133,6 +134,11 @@ def bench_networks(options, rows):
                 show(rows[-1])
 
 
+def beside(program, name):
+    """Another of our programs, in the same folder."""
+    return str(pathlib.Path(program).with_name(name))
+
+
 def bench_logistic(options, rows, folder):
     problem = folder / "logistic.safetensors"
     script = [options.python, str(HERE / "sklearn_logreg.py"), "--threads", str(options.threads)]
@@ -141,7 +147,8 @@ def bench_logistic(options, rows, folder):
     subprocess.run(make, check=True, env=env)
     ours = None
     if options.ours:
-        ours = output([options.ours, "--threads", str(options.threads), "--logistic", str(problem)], env)
+        ours = output([beside(options.ours, "tv_bench_logreg"), "--threads", str(options.threads), "--logistic", str(problem)], env)
+        ours = "\n".join(line for line in ours.splitlines() if not line.startswith("#"))
     settings = ["--warm-start"] if options.logistic_warm_start else []
     settings += ["--tol", options.logistic_tol] if options.logistic_tol else []
     settings += ["--max-iter", options.logistic_max_iter] if options.logistic_max_iter else []
@@ -173,7 +180,7 @@ def bench_decode(options, rows):
     env = environment(1, False)
     common = ["--limit", "200", "--serve"]
     peer = Program([options.python, str(HERE / "torchvision_decode.py"), str(options.photos), *common], env)
-    ours = Program([options.ours, "--decode", str(options.photos), *common], env) if options.ours else None
+    ours = Program([beside(options.ours, "tv_bench_decode"), "--decode", str(options.photos), *common], env) if options.ours else None
     count = 100
     mine, other = interleaved(ours, peer, f"decode {count}", options.rounds)
     rows.append(dict(bench="decode + resize", network="JPEG to 224 px", batch=1, unit="images/s/core",

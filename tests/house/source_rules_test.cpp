@@ -279,6 +279,35 @@ TEST(Docs, NameEveryOperation) {
   EXPECT_GT(found, 0);
 }
 
+TEST(Docs, NameEveryProgram) {
+  const std::string readme = read(root / "README.md");
+  for (const auto& entry : fs::directory_iterator(root / "apps")) {
+    if (entry.path().extension() != ".cpp") continue;
+    const std::string name = entry.path().stem().string();
+    EXPECT_NE(readme.find("| `" + name + "` |"), std::string::npos) << name << " has no line in README.md";
+  }
+}
+
+/// The files of this repository that a document names between backquotes; patterns and placeholders are left out.
+std::vector<std::string> paths_named(const std::string& text) {
+  static const std::regex path(
+      R"(`((?:include|models|apps|bench|tests|examples|docs|cmake|\.ci)/[\w./-]+|\w+\.(?:md|json|txt))`)");
+  std::vector<std::string> paths;
+  for (std::sregex_iterator it(text.begin(), text.end(), path), end; it != end; ++it) paths.push_back((*it)[1]);
+  return paths;
+}
+
+TEST(Docs, NameFilesThatExist) {
+  std::vector<fs::path> documents = files_below(root / "docs", {".md"});
+  for (const char* name : {"README.md", "CONTRIBUTING.md"}) documents.push_back(root / name);
+  const std::set<std::string> written{"results.json"};  // by programs
+  for (const fs::path& document : documents)
+    for (const std::string& path : paths_named(read(document)))
+      EXPECT_TRUE(written.count(path) || fs::exists(root / path)) << shown(document) << " names " << path;
+  EXPECT_EQ(paths_named("`tests/no_such_test.cpp`, `tests/<room>` and `x.hpp`"),
+            std::vector<std::string>{"tests/no_such_test.cpp"});
+}
+
 /// Paths of somebody's machine: the project runs from any folder.
 bool names_a_machine(const std::string& line) {
   static const std::regex machine(R"((^|[\s"'=(`:])/(work|home|root|Users|tmp/\w+)/|file:///|sandbox|--index-url)");

@@ -138,9 +138,9 @@ class Random {
     constexpr double below_minus_two = 0.022750131948179207200;  // Phi(-2)
     return normal_quantile(below_minus_two + (1 - 2 * below_minus_two) * uniform(index));
   }
-  /// Integer in [0, n), unbiased to 2^-64 n (multiply-shift).
+  /// Integer in [0, n), n <= 2^32, unbiased to 2^-64 n (multiply-shift).
   Index integer(std::uint64_t index, Index n) const {
-    check(n > 0, "random", "integer needs n > 0, got ", n);
+    check(n > 0 && n <= (Index{1} << 32), "random", "integer needs 0 < n <= 2^32, got ", n);
     const std::uint64_t b = bits(index);
     const std::uint64_t un = static_cast<std::uint64_t>(n);
     const std::uint64_t high = (b >> 32) * un, low = ((b & 0xffffffffu) * un) >> 32;

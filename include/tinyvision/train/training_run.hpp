@@ -30,6 +30,7 @@ struct TrainingRunResult {
   std::vector<CurveRow> curve;  ///< of all steps, those before a resume included
   bool finished = false;        ///< false: stopped on request; a checkpoint was written
   Index resumed_from = 0;       ///< step at which this call began
+  std::string notice;           ///< why the newest checkpoint was passed over for the one before it; to be shown
 };
 
 /// The whole of what changes during a run, as one file: parameters, moving statistics, momentum, averages, the number of
@@ -58,7 +59,7 @@ class TrainingState {
 
   /// Restores the newest intact checkpoint in `folder`; false when there is none. Throws UsageError when it belongs to
   /// another configuration.
-  bool load(const std::string& folder, std::vector<CurveRow>& curve) const {
+  bool load(const std::string& folder, TrainingRunResult& result) const {
     const std::optional<checkpoint::StateFile> file = checkpoint::load_state(folder);
     if (!file) return false;
     if (file->metadata.at("fingerprint") != fingerprint_)
@@ -67,10 +68,11 @@ class TrainingState {
                  "remove it");
     for (const auto& [name, target] : trainer_.state_tensors()) target.copy_from(file->tensor(name));
     const Tensor rows = file->tensor("curve");
-    curve.clear();
+    result.notice = file->notice;
+    result.curve.clear();
     for (Index i = 0; i < rows.dim(0); ++i) {
       const double* row = rows.data<double>() + 4 * i;
-      curve.push_back({row[0], row[1], row[2], row[3]});
+      result.curve.push_back({row[0], row[1], row[2], row[3]});
     }
     trainer_.set_steps_done(std::stoll(file->metadata.at("steps")));
     loader_.seek({std::stoll(file->metadata.at("epoch")), std::stoll(file->metadata.at("batch"))});
@@ -90,7 +92,7 @@ inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, co
   TrainingRunResult result;
   const TrainingState state(trainer, loader, options.fingerprint);
   const bool keeps = !options.folder.empty();
-  if (keeps) state.load(options.folder, result.curve);
+  if (keeps) state.load(options.folder, result);
   result.resumed_from = trainer.steps_done();
   bool saved = true;
   while (trainer.steps_done() < options.steps) {

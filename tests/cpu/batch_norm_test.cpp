@@ -177,6 +177,42 @@ TYPED_TEST(CpuBatchNorm, BackwardEqualsReference) {
   }
 }
 
+TYPED_TEST(CpuBatchNorm, BackwardWithOutputComputedAgainGivesTheSameBits) {
+  using T = TypeParam;
+  for (const Case& k : cases) {
+    const auto x = Map<T>(k.rows, k.channels, k.gap).random(21), dz = Map<T>(k.rows, k.channels, k.gap).random(22);
+    const auto mean = random_vector<T>(k.channels, 23), inv_std = random_vector<T>(k.channels, 24, 0.5, 2),
+               gamma = random_vector<T>(k.channels, 25), scale = random_vector<T>(k.channels, 26, 0, 5),
+               shift = random_vector<T>(k.channels, 27);
+    for (const Activation act : activations) {
+      SCOPED_TRACE(concat_text(k.rows, " x ", k.channels, " gap ", k.gap, " ", to_string(act)));
+      expect_same_bits_everywhere([&] {
+        Map<T> z(k.rows, k.channels, k.gap), dx(k.rows, k.channels, k.gap), again = dz;
+        cpu::batch_norm_apply(k.rows, k.channels, x.data(), x.pitch, mean.data(), scale.data(), shift.data(),
+                              static_cast<const T*>(nullptr), Index{0}, act, z.data(), z.pitch);
+        std::vector<T> sums(static_cast<std::size_t>(2 * k.channels)), sums_again(sums);
+        T *p = sums.data(), *d = p + k.channels;
+        cpu::batch_norm_backward_reduce(k.rows, k.channels, dz.data(), dz.pitch, z.data(), z.pitch, x.data(), x.pitch,
+                                        mean.data(), inv_std.data(), act, p, d);
+        cpu::batch_norm_backward_reduce_remade(k.rows, k.channels, dz.data(), dz.pitch, scale.data(), shift.data(),
+                                               x.data(), x.pitch, mean.data(), inv_std.data(), act, sums_again.data(),
+                                               sums_again.data() + k.channels);
+        EXPECT_TRUE(same_bits(sums, sums_again));
+        cpu::batch_norm_backward_apply(k.rows, k.channels, dz.data(), dz.pitch, z.data(), z.pitch, x.data(), x.pitch,
+                                       mean.data(), inv_std.data(), gamma.data(), act, p, d, dx.data(), dx.pitch, false,
+                                       static_cast<T*>(nullptr), 0, false);
+        cpu::batch_norm_backward_apply_remade(k.rows, k.channels, again.data(), dz.pitch, scale.data(), shift.data(),
+                                              x.data(), x.pitch, mean.data(), inv_std.data(), gamma.data(), act, p, d,
+                                              again.data(), dz.pitch, false);
+        for (Index r = 0; r < k.rows; ++r)
+          for (Index c = 0; c < k.channels; ++c) EXPECT_EQ(dx.at(r, c), again.at(r, c));
+        sums.insert(sums.end(), dx.values.begin(), dx.values.end());
+        return sums;
+      });
+    }
+  }
+}
+
 TYPED_TEST(CpuBatchNorm, SameBitsForAllThreadsAndInstructionSets) {
   using T = TypeParam;
   for (const Case k : {Case{4001, 24, 0}, Case{4001, 24, 3}, Case{301, 700, 0}}) {

@@ -97,16 +97,11 @@ inline Tensor read_stored_tensor(const StoredTensor& stored, const char* source)
 
 inline const char* stored_name(DType dtype) {
   switch (dtype) {
-    case DType::f32:
-      return "F32";
-    case DType::f64:
-      return "F64";
-    case DType::bf16:
-      return "BF16";
-    case DType::u8:
-      return "U8";
-    default:
-      return "I64";
+    case DType::f32: return "F32";
+    case DType::f64: return "F64";
+    case DType::bf16: return "BF16";
+    case DType::u8: return "U8";
+    default: return "I64";
   }
 }
 

@@ -182,16 +182,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   [[noreturn]] void unexpected(const char* what) const {
     switch (place_) {
-      case Place::start:
-        refuse("must be a JSON object, not ", what);
-      case Place::header:
-        refuse("'", name_, "' must be an object, not ", what);
-      case Place::metadata:
-        refuse("__metadata__ may hold texts only, but '", name_, "' is ", what);
-      case Place::tensor:
-        refuse(tensor(), "field '", field_, "' cannot be ", what);
-      default:
-        refuse(tensor(), field_, " must hold integers, not ", what);
+      case Place::start: refuse("must be a JSON object, not ", what);
+      case Place::header: refuse("'", name_, "' must be an object, not ", what);
+      case Place::metadata: refuse("__metadata__ may hold texts only, but '", name_, "' is ", what);
+      case Place::tensor: refuse(tensor(), "field '", field_, "' cannot be ", what);
+      default: refuse(tensor(), field_, " must hold integers, not ", what);
     }
   }
 

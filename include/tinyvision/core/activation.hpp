@@ -27,12 +27,9 @@ constexpr T activation_mask(T y, Activation activation) {
 
 constexpr const char* to_string(Activation activation) {
   switch (activation) {
-    case Activation::relu:
-      return "relu";
-    case Activation::relu6:
-      return "relu6";
-    default:
-      return "none";
+    case Activation::relu: return "relu";
+    case Activation::relu6: return "relu6";
+    default: return "none";
   }
 }
 

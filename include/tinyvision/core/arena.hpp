@@ -1,9 +1,9 @@
 // Caching allocator for CPU tensors.
 //
 // A training step asks for the same sizes again and again. Handing big blocks back to the kernel each time costs a third
-// of the time of a network (page faults); this arena keeps freed blocks in size classes and hands them out again.
-// Classes grow in steps of 1/8 of a power of two, so at most 12.5 % of a block is unused. Big blocks ask the kernel for
-// huge pages: the passes over activations otherwise spend their time on misses of the address translation cache.
+// of the time of a network (page faults); this arena keeps what is freed. Big blocks are extents of large mappings that
+// join again when they are freed (extent_heap.hpp); small ones wait in lists by size class. Classes grow in steps of 1/8
+// of a power of two, so at most 12.5 % of a block is unused.
 #pragma once
 
 #include <algorithm>
@@ -15,11 +15,8 @@
 #include <new>
 #include <vector>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include "tinyvision/core/error.hpp"
+#include "tinyvision/core/extent_heap.hpp"
 
 TINYVISION_BEGIN
 
@@ -67,6 +64,7 @@ class Arena {
     const std::size_t size = block_size(bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
     statistics_.in_use -= size;
+    if (is_extent(size)) return extents_.deallocate(block, size);
     statistics_.cached += size;
     free_[size].push_back(block);
   }
@@ -79,32 +77,33 @@ class Arena {
 
   ArenaStatistics statistics() const {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return statistics_;
+    ArenaStatistics result = statistics_;
+    result.cached += extents_.touched();
+    return result;
   }
   void reset_peak() {
     const std::lock_guard<std::mutex> lock(mutex_);
     statistics_.peak = statistics_.in_use;
   }
 
-  /// The size class of a request: rounded up to a multiple of 1/8 of the power of two below it, at least 64 bytes.
+  /// The size class of a request: rounded up to a multiple of 1/8 of the power of two below it, at least 64 bytes;
+  /// extents to whole cache lines.
   static std::size_t block_size(std::size_t bytes) {
     if (bytes <= alignment) return alignment;
-    const std::size_t step = std::max(alignment, std::bit_floor(bytes) / 8);
+    const std::size_t step = is_extent(bytes) ? alignment : std::max(alignment, std::bit_floor(bytes) / 8);
     return (bytes + step - 1) / step * step;
   }
 
  private:
-  static void* system_allocate(std::size_t size) {
-    constexpr std::size_t huge_page = std::size_t{2} << 20;
-    if (size < 2 * huge_page) return std::aligned_alloc(alignment, size);
-    void* block = std::aligned_alloc(huge_page, (size + huge_page - 1) / huge_page * huge_page);
-#if defined(__linux__)
-    if (block != nullptr) madvise(block, size, MADV_HUGEPAGE);  // a hint: failure costs speed alone
-#endif
-    return block;
+  /// Blocks above the last class below 1 MiB are extents.
+  static bool is_extent(std::size_t size) { return ExtentHeap::available && size > std::size_t{15} << 16; }
+
+  void* system_allocate(std::size_t size) {
+    return is_extent(size) ? extents_.allocate(size) : std::aligned_alloc(alignment, size);
   }
 
   void* take_cached(std::size_t size) {
+    if (is_extent(size)) return extents_.allocate_touched(size);
     const auto found = free_.find(size);
     if (found == free_.end() || found->second.empty()) return nullptr;
     void* block = found->second.back();
@@ -114,6 +113,7 @@ class Arena {
   }
 
   void release_cached_locked() {
+    extents_.release();
     for (auto& [size, blocks] : free_) {
       for (void* block : blocks) std::free(block);
       statistics_.cached -= size * blocks.size();
@@ -123,6 +123,7 @@ class Arena {
 
   mutable std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;
+  ExtentHeap extents_;
   ArenaStatistics statistics_;
 };
 

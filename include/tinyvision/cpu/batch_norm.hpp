@@ -89,35 +89,82 @@ void batch_norm_apply(Index rows, Index channels, const T* x, Index xp, const T*
   });
 }
 
-/// sum_dy[c] = sum dy and sum_dy_xhat[c] = sum dy * xhat over rows. z is the activation's output, null for `none`.
+namespace detail {
+
+/// How a backward pass tells where the activation passed its input: from the output z or, where z depends on x alone, by
+/// computing it again, with the operations of `batch_norm_apply` on the same bits. That costs less than reading it.
 template <class T>
-void batch_norm_backward_reduce(Index rows, Index channels, const T* dz, Index dzp, const T* z, Index zp, const T* x,
-                                Index xp, const T* mean, const T* inv_std, Activation act, T* sum_dy_xhat, T* sum_dy) {
-  const bool masked = act != Activation::none;
-  const bool packed = dzp == channels && xp == channels && (!masked || zp == channels);
-  const auto centers = RowFold::of(rows, channels, packed, sum_columns).repeat<double>(channels, [&](Index c) {
-    return static_cast<double>(mean[c]);
-  });
-  const double* m = centers.data();
+struct NormOutput {
+  const T* z = nullptr;
+  Index pitch = 0;
+  const T* scale = nullptr;  ///< with `shift`: compute again
+  const T* shift = nullptr;
+  bool remade() const { return scale != nullptr; }
+};
+
+template <class T>
+void norm_backward_reduce(Index rows, Index channels, const T* dz, Index dzp, const NormOutput<T>& z, const T* x,
+                          Index xp, const T* mean, const T* inv_std, Activation act, T* sum_dy_xhat, T* sum_dy) {
+  const bool masked = act != Activation::none, remade = masked && z.remade();
+  const bool packed = dzp == channels && xp == channels && (!masked || remade || z.pitch == channels);
+  const RowFold folding = RowFold::of(rows, channels, packed, sum_columns);
+  const auto centers = folding.repeat<double>(channels, [&](Index c) { return static_cast<double>(mean[c]); });
+  const auto repeat = [&](const T* values) {
+    return remade ? folding.repeat<T>(channels, [&](Index c) { return values[c]; }) : std::vector<T>();
+  };
+  const std::vector<T> means = repeat(mean), scales = repeat(z.scale), shifts = repeat(z.shift);
+  const double* center = centers.data();
+  const T *m = means.data(), *s = scales.data(), *b = shifts.data();
   std::vector<double> sums;
   with_activation(act, [&](auto constant) {
     constexpr Activation a = constant;
-    const T* result = masked ? z : dz;
-    const Index result_pitch = masked ? zp : dzp;
-    const std::array sources{RowSource::of(dz, dzp), RowSource::of(x, xp), RowSource::of(result, result_pitch)};
-    sums = column_sums<2>(
-        rows, channels, packed, sources,
-        [=](Index row, Index fold, Index column, double) TINYVISION_ALWAYS_INLINE -> std::array<double, 2> {
-          const T gradient = dz[row * dzp * fold + column];
-          const double dy =
-              static_cast<double>(masked_gradient<a>(gradient, result[row * result_pitch * fold + column]));
-          return {dy, dy * (static_cast<double>(x[row * xp * fold + column]) - m[column])};
-        });
+    const RowSource gradients = RowSource::of(dz, dzp), inputs = RowSource::of(x, xp);
+    if (masked && !remade) {
+      const T* result = z.z;
+      const Index zp = z.pitch;
+      sums = column_sums<2>(
+          rows, channels, packed, std::array{gradients, inputs, RowSource::of(result, zp)},
+          [=](Index row, Index fold, Index column, double) TINYVISION_ALWAYS_INLINE -> std::array<double, 2> {
+            const T gradient = dz[row * dzp * fold + column];
+            const double dy = static_cast<double>(masked_gradient<a>(gradient, result[row * zp * fold + column]));
+            return {dy, dy * (static_cast<double>(x[row * xp * fold + column]) - center[column])};
+          });
+    } else {
+      sums = column_sums<2>(rows, channels, packed, std::array{gradients, inputs},
+                            [=](Index row, Index fold, Index column, double)
+                                TINYVISION_ALWAYS_INLINE -> std::array<double, 2> {
+                                  const T in = x[row * xp * fold + column];
+                                  T gradient = dz[row * dzp * fold + column];
+                                  if constexpr (a != Activation::none)
+                                    gradient = masked_gradient<a>(gradient, (in - m[column]) * s[column] + b[column]);
+                                  const double dy = static_cast<double>(gradient);
+                                  return {dy, dy * (static_cast<double>(in) - center[column])};
+                                });
+    }
   });
   for (Index c = 0; c < channels; ++c) {
     sum_dy[c] = static_cast<T>(sums[static_cast<std::size_t>(c)]);
     sum_dy_xhat[c] = static_cast<T>(sums[static_cast<std::size_t>(channels + c)] * static_cast<double>(inv_std[c]));
   }
+}
+
+}  // namespace detail
+
+/// sum_dy[c] = sum dy and sum_dy_xhat[c] = sum dy * xhat over rows. z is the activation's output, null for `none`.
+template <class T>
+void batch_norm_backward_reduce(Index rows, Index channels, const T* dz, Index dzp, const T* z, Index zp, const T* x,
+                                Index xp, const T* mean, const T* inv_std, Activation act, T* sum_dy_xhat, T* sum_dy) {
+  detail::norm_backward_reduce(rows, channels, dz, dzp, detail::NormOutput<T>{z, zp, nullptr, nullptr}, x, xp, mean,
+                               inv_std, act, sum_dy_xhat, sum_dy);
+}
+
+/// The same where z = act((x - mean) * scale + shift) without a residual, so that it need not be read. Same bits.
+template <class T>
+void batch_norm_backward_reduce_remade(Index rows, Index channels, const T* dz, Index dzp, const T* scale,
+                                       const T* shift, const T* x, Index xp, const T* mean, const T* inv_std,
+                                       Activation act, T* sum_dy_xhat, T* sum_dy) {
+  detail::norm_backward_reduce(rows, channels, dz, dzp, detail::NormOutput<T>{nullptr, 0, scale, shift}, x, xp, mean,
+                               inv_std, act, sum_dy_xhat, sum_dy);
 }
 
 namespace detail {
@@ -128,8 +175,7 @@ struct NormBackward {
   Index rows, channels;
   const T* dz;
   Index dzp;
-  const T* z;
-  Index zp;
+  NormOutput<T> z;
   const T* x;
   Index xp;
   T* dx;
@@ -153,19 +199,24 @@ TINYVISION_ALWAYS_INLINE inline void store(Index count, const T* from, bool accu
 }
 
 /// dx (+)= factor * (dy - center - (x - mean) * slope), with slope and center 0 when the statistics are `frozen`. The
-/// per-channel vectors are made by `vector(which, channel)`: 0 factor, 1 center, 2 mean, 3 slope.
+/// per-channel vectors are made by `vector(which, channel)`: 0 factor, 1 center, 2 mean, 3 slope. An output computed
+/// again needs statistics that are not frozen.
 template <class T, class Vector>
 void norm_backward_apply(const NormBackward<T>& n, Activation act, bool frozen, const Vector& vector) {
   const Index channels = n.channels;
-  const bool masked = act != Activation::none;
-  const bool packed = n.dzp == channels && n.dxp == channels && (!masked || n.zp == channels) &&
+  const bool masked = act != Activation::none, remade = masked && n.z.remade();
+  const bool packed = n.dzp == channels && n.dxp == channels && (!masked || remade || n.z.pitch == channels) &&
                       (frozen || n.xp == channels) && (!n.dresidual || n.drp == channels);
   const RowFold folding = RowFold::of(n.rows, channels, packed);
-  std::array<std::vector<T>, 4> vectors;
+  std::array<std::vector<T>, 6> vectors;
   for (std::size_t i = 0; i < (frozen ? 1u : 4u); ++i)
     vectors[i] = folding.repeat<T>(channels, [&](Index c) { return vector(i, c); });
+  if (remade) {
+    vectors[4] = folding.repeat<T>(channels, [&](Index c) { return n.z.scale[c]; });
+    vectors[5] = folding.repeat<T>(channels, [&](Index c) { return n.z.shift[c]; });
+  }
   const T *factor = vectors[0].data(), *center = vectors[1].data(), *mean = vectors[2].data(),
-          *slope = vectors[3].data();
+          *slope = vectors[3].data(), *scale = vectors[4].data(), *shift = vectors[5].data();
   folding.split(n.rows, channels, [&](Index first, Index wide_rows, Index columns, Index fold) {
     with_activation(act, [&](auto constant) {
       constexpr Activation a = constant;
@@ -178,9 +229,15 @@ void norm_backward_apply(const NormBackward<T>& n, Activation act, bool frozen, 
           for (Index c0 = 0; c0 < columns; c0 += stretch) {
             const Index length = std::min(stretch, columns - c0);
             const T* gradient = v.dz + (first + r * fold) * v.dzp + c0;
-            const T* result = a == Activation::none ? gradient : v.z + (first + r * fold) * v.zp + c0;
-            TINYVISION_INDEPENDENT
-            for (Index c = 0; c < length; ++c) dy[c] = masked_gradient<a>(gradient[c], result[c]);
+            if (remade) {
+              const T *in = v.x + (first + r * fold) * v.xp + c0, *m = mean + c0, *s = scale + c0, *b = shift + c0;
+              TINYVISION_INDEPENDENT
+              for (Index c = 0; c < length; ++c) dy[c] = masked_gradient<a>(gradient[c], (in[c] - m[c]) * s[c] + b[c]);
+            } else {
+              const T* result = a == Activation::none ? gradient : v.z.z + (first + r * fold) * v.z.pitch + c0;
+              TINYVISION_INDEPENDENT
+              for (Index c = 0; c < length; ++c) dy[c] = masked_gradient<a>(gradient[c], result[c]);
+            }
             if (v.dresidual) store(length, dy, v.accumulate_residual, v.dresidual + (first + r * fold) * v.drp + c0);
             const T* f = factor + c0;
             if (frozen) {
@@ -198,6 +255,19 @@ void norm_backward_apply(const NormBackward<T>& n, Activation act, bool frozen, 
   });
 }
 
+/// The vectors of `norm_backward_apply` for batch statistics.
+template <class T>
+void norm_backward_apply_batch(const NormBackward<T>& arrays, const T* mean, const T* inv_std, const T* gamma,
+                               Activation act, const T* sum_dy_xhat, const T* sum_dy) {
+  const T count = static_cast<T>(arrays.rows);
+  norm_backward_apply(arrays, act, false, [&](std::size_t which, Index c) -> T {
+    if (which == 0) return gamma ? gamma[c] * inv_std[c] : inv_std[c];
+    if (which == 1) return sum_dy[c] / count;
+    if (which == 2) return mean[c];
+    return inv_std[c] * (sum_dy_xhat[c] / count);
+  });
+}
+
 }  // namespace detail
 
 /// dx (+)= gamma * inv_std * (dy - sum_dy/rows - xhat * sum_dy_xhat/rows); dresidual (+)= dy. gamma null means 1,
@@ -207,15 +277,20 @@ void batch_norm_backward_apply(Index rows, Index channels, const T* dz, Index dz
                                Index xp, const T* mean, const T* inv_std, const T* gamma, Activation act,
                                const T* sum_dy_xhat, const T* sum_dy, T* dx, Index dxp, bool accumulate, T* dresidual,
                                Index drp, bool accumulate_residual) {
-  const detail::NormBackward<T> arrays{rows, channels, dz,  dzp,        z,         zp,  x,
-                                       xp,   dx,       dxp, accumulate, dresidual, drp, accumulate_residual};
-  const T count = static_cast<T>(rows);
-  detail::norm_backward_apply(arrays, act, false, [&](std::size_t which, Index c) -> T {
-    if (which == 0) return gamma ? gamma[c] * inv_std[c] : inv_std[c];
-    if (which == 1) return sum_dy[c] / count;
-    if (which == 2) return mean[c];
-    return inv_std[c] * (sum_dy_xhat[c] / count);
-  });
+  const detail::NormBackward<T> arrays{rows, channels,   dz,        dzp, {z, zp, nullptr, nullptr}, x, xp, dx,
+                                       dxp,  accumulate, dresidual, drp, accumulate_residual};
+  detail::norm_backward_apply_batch(arrays, mean, inv_std, gamma, act, sum_dy_xhat, sum_dy);
+}
+
+/// The same where z = act((x - mean) * scale + shift) without a residual, so that it need not be read. Same bits.
+template <class T>
+void batch_norm_backward_apply_remade(Index rows, Index channels, const T* dz, Index dzp, const T* scale,
+                                      const T* shift, const T* x, Index xp, const T* mean, const T* inv_std,
+                                      const T* gamma, Activation act, const T* sum_dy_xhat, const T* sum_dy, T* dx,
+                                      Index dxp, bool accumulate) {
+  const detail::NormBackward<T> arrays{rows,       channels, dz, dzp,  {nullptr, 0, scale, shift}, x, xp, dx, dxp,
+                                       accumulate, nullptr,  0,  false};
+  detail::norm_backward_apply_batch(arrays, mean, inv_std, gamma, act, sum_dy_xhat, sum_dy);
 }
 
 /// The same with statistics that are constants (evaluation mode): dx (+)= gamma * inv_std * dy; dresidual (+)= dy.
@@ -223,8 +298,8 @@ template <class T>
 void batch_norm_backward_apply_frozen(Index rows, Index channels, const T* dz, Index dzp, const T* z, Index zp,
                                       const T* inv_std, const T* gamma, Activation act, T* dx, Index dxp,
                                       bool accumulate, T* dresidual, Index drp, bool accumulate_residual) {
-  const detail::NormBackward<T> arrays{rows, channels, dz,  dzp,        z,         zp,  nullptr,
-                                       0,    dx,       dxp, accumulate, dresidual, drp, accumulate_residual};
+  const detail::NormBackward<T> arrays{rows, channels,   dz,        dzp, {z, zp, nullptr, nullptr}, nullptr, 0, dx,
+                                       dxp,  accumulate, dresidual, drp, accumulate_residual};
   detail::norm_backward_apply(arrays, act, true,
                               [&](std::size_t, Index c) -> T { return gamma ? gamma[c] * inv_std[c] : inv_std[c]; });
 }

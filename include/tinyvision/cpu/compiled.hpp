@@ -34,6 +34,11 @@
                                                 Index, Activation, T*, Index);                                         \
   EXTERN template void cpu::batch_norm_backward_reduce<T>(Index, Index, const T*, Index, const T*, Index, const T*,    \
                                                           Index, const T*, const T*, Activation, T*, T*);              \
+  EXTERN template void cpu::batch_norm_backward_reduce_remade<T>(                                                      \
+      Index, Index, const T*, Index, const T*, const T*, const T*, Index, const T*, const T*, Activation, T*, T*);     \
+  EXTERN template void cpu::batch_norm_backward_apply_remade<T>(Index, Index, const T*, Index, const T*, const T*,     \
+                                                                const T*, Index, const T*, const T*, const T*,         \
+                                                                Activation, const T*, const T*, T*, Index, bool);      \
   EXTERN template void cpu::batch_norm_backward_apply<T>(Index, Index, const T*, Index, const T*, Index, const T*,     \
                                                          Index, const T*, const T*, const T*, Activation, const T*,    \
                                                          const T*, T*, Index, bool, T*, Index, bool);                  \

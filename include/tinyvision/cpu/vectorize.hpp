@@ -83,12 +83,9 @@ void for_each_block(Index rows, Index channels, bool packed, const Kernel& kerne
 template <class Body>
 void with_activation(Activation act, const Body& body) {
   switch (act) {
-    case Activation::relu:
-      return body(std::integral_constant<Activation, Activation::relu>{});
-    case Activation::relu6:
-      return body(std::integral_constant<Activation, Activation::relu6>{});
-    default:
-      return body(std::integral_constant<Activation, Activation::none>{});
+    case Activation::relu: return body(std::integral_constant<Activation, Activation::relu>{});
+    case Activation::relu6: return body(std::integral_constant<Activation, Activation::relu6>{});
+    default: return body(std::integral_constant<Activation, Activation::none>{});
   }
 }
 

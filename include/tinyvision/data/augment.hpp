@@ -23,14 +23,10 @@ enum class Augmentation { none, flip, shift_flip, inception };
 
 constexpr const char* to_string(Augmentation augmentation) {
   switch (augmentation) {
-    case Augmentation::none:
-      return "none";
-    case Augmentation::flip:
-      return "flip";
-    case Augmentation::shift_flip:
-      return "shift_flip";
-    default:
-      return "inception";
+    case Augmentation::none: return "none";
+    case Augmentation::flip: return "flip";
+    case Augmentation::shift_flip: return "shift_flip";
+    default: return "inception";
   }
 }
 
@@ -180,9 +176,7 @@ inline void distort_colour(float* x, Index pixels, const AugmentOptions& options
         adjust_saturation(x, pixels,
                           draws.uniform(AugmentDraws::saturation, options.min_saturation, options.max_saturation));
         break;
-      case 'h':
-        adjust_hue(x, pixels, draws.uniform(AugmentDraws::hue, -options.hue, options.hue));
-        break;
+      case 'h': adjust_hue(x, pixels, draws.uniform(AugmentDraws::hue, -options.hue, options.hue)); break;
       default:
         adjust_contrast(x, pixels, draws.uniform(AugmentDraws::contrast, options.min_contrast, options.max_contrast));
     }

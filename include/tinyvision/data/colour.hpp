@@ -52,24 +52,12 @@ inline void adjust_hue(float* x, Index pixels, float delta) {
     const float fraction = hue - static_cast<float>(sector);
     const float middle = low + (sector % 2 == 0 ? fraction : 1 - fraction) * range;
     switch (sector) {
-      case 0:
-        x[0] = high, x[1] = middle, x[2] = low;
-        break;
-      case 1:
-        x[0] = middle, x[1] = high, x[2] = low;
-        break;
-      case 2:
-        x[0] = low, x[1] = high, x[2] = middle;
-        break;
-      case 3:
-        x[0] = low, x[1] = middle, x[2] = high;
-        break;
-      case 4:
-        x[0] = middle, x[1] = low, x[2] = high;
-        break;
-      default:
-        x[0] = high, x[1] = low, x[2] = middle;
-        break;
+      case 0: x[0] = high, x[1] = middle, x[2] = low; break;
+      case 1: x[0] = middle, x[1] = high, x[2] = low; break;
+      case 2: x[0] = low, x[1] = high, x[2] = middle; break;
+      case 3: x[0] = low, x[1] = middle, x[2] = high; break;
+      case 4: x[0] = middle, x[1] = low, x[2] = high; break;
+      default: x[0] = high, x[1] = low, x[2] = middle; break;
     }
   }
 }

@@ -17,20 +17,13 @@ enum class ImageFormat { jpeg, png, gif, bmp, pnm, gzip, unknown };
 
 constexpr const char* to_string(ImageFormat format) {
   switch (format) {
-    case ImageFormat::jpeg:
-      return "JPEG";
-    case ImageFormat::png:
-      return "PNG";
-    case ImageFormat::gif:
-      return "GIF";
-    case ImageFormat::bmp:
-      return "BMP";
-    case ImageFormat::pnm:
-      return "PNM";
-    case ImageFormat::gzip:
-      return "gzip";
-    default:
-      return "unknown";
+    case ImageFormat::jpeg: return "JPEG";
+    case ImageFormat::png: return "PNG";
+    case ImageFormat::gif: return "GIF";
+    case ImageFormat::bmp: return "BMP";
+    case ImageFormat::pnm: return "PNM";
+    case ImageFormat::gzip: return "gzip";
+    default: return "unknown";
   }
 }
 

@@ -20,12 +20,9 @@ enum class InstructionSet { portable, avx2, avx512 };
 
 constexpr const char* to_string(InstructionSet set) {
   switch (set) {
-    case InstructionSet::avx2:
-      return "avx2";
-    case InstructionSet::avx512:
-      return "avx512";
-    default:
-      return "portable";
+    case InstructionSet::avx2: return "avx2";
+    case InstructionSet::avx512: return "avx512";
+    default: return "portable";
   }
 }
 

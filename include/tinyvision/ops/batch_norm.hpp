@@ -111,38 +111,55 @@ inline void apply_norm(const Tensor& x, const NormVectors& v, const Variable& be
 }
 
 /// Gradients of z = act(BN(x) + residual): adds those of gamma, beta and residual, and returns that of x, which may reuse
-/// dz's memory. `z` is read only when there is an activation.
+/// dz's memory. `z` is read only when there is an activation and a residual or constant statistics.
 inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, const NormVectors& v,
                             const BatchNormState& state, const Variable& residual, const BatchNormOptions& options) {
   const Index rows = x.rows(), channels = x.shape().back();
-  // Without a residual the kernel reads each dz before it writes the dx of the same place, so the buffer can be shared.
+  // The kernel reads each dz before it writes to the same place: dz's memory becomes dx or, where a residual has no
+  // gradient yet, the residual's gradient.
   const bool pass_residual = residual.defined() && residual.requires_gradient();
+  const bool give_dz = pass_residual && residual.adopt_gradient(dz);
   const Tensor dx = pass_residual ? Tensor::empty(x.shape(), x.dtype()) : dz;
+  const bool remake = !use_reference() && options.training && !residual.defined();  // z from x instead of reading it
   visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
     const Tensor sums = Tensor::empty({2, channels}, x.dtype());
     T* sum_dy_xhat = sums.data<T>();
     T* sum_dy = sum_dy_xhat + channels;
     const T* z_data = options.activation == Activation::none ? nullptr : z.data<T>();
     const T* gamma = state.gamma.defined() ? state.gamma.value().data<T>() : nullptr;
-    const auto reduce =
-        use_reference() ? &reference::batch_norm_backward_reduce<T> : &cpu::batch_norm_backward_reduce<T>;
-    reduce(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
-           v.inv_std.data<T>(), options.activation, sum_dy_xhat, sum_dy);
-    GradientSink dresidual;
-    if (pass_residual) dresidual = residual.gradient_sink();
-    T* dr = pass_residual ? dresidual.tensor.template data<T>() : nullptr;
-    const Index drp = pass_residual ? dresidual.tensor.pitch() : 0;
-    if (options.training) {
-      const auto apply =
-          use_reference() ? &reference::batch_norm_backward_apply<T> : &cpu::batch_norm_backward_apply<T>;
-      apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
-            v.inv_std.data<T>(), gamma, options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false, dr,
-            drp, dresidual.accumulate);
+    const T* beta = state.beta.value().data<T>();
+    if (remake) {
+      cpu::batch_norm_backward_reduce_remade(rows, channels, dz.data<T>(), dz.pitch(), v.scale.data<T>(), beta,
+                                             x.data<T>(), x.pitch(), v.mean.data<T>(), v.inv_std.data<T>(),
+                                             options.activation, sum_dy_xhat, sum_dy);
+      cpu::batch_norm_backward_apply_remade(rows, channels, dz.data<T>(), dz.pitch(), v.scale.data<T>(), beta,
+                                            x.data<T>(), x.pitch(), v.mean.data<T>(), v.inv_std.data<T>(), gamma,
+                                            options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false);
     } else {
-      const auto apply =
-          use_reference() ? &reference::batch_norm_backward_apply_frozen<T> : &cpu::batch_norm_backward_apply_frozen<T>;
-      apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), v.inv_std.data<T>(), gamma, options.activation,
-            dx.data<T>(), dx.pitch(), false, dr, drp, dresidual.accumulate);
+      const auto reduce =
+          use_reference() ? &reference::batch_norm_backward_reduce<T> : &cpu::batch_norm_backward_reduce<T>;
+      reduce(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
+             v.inv_std.data<T>(), options.activation, sum_dy_xhat, sum_dy);
+      GradientSink dresidual;
+      if (give_dz) {
+        if (options.activation != Activation::none) dresidual.tensor = dz;  // else it holds the right values already
+      } else if (pass_residual) {
+        dresidual = residual.gradient_sink();
+      }
+      T* dr = dresidual.tensor.defined() ? dresidual.tensor.template data<T>() : nullptr;
+      const Index drp = dr ? dresidual.tensor.pitch() : 0;
+      if (options.training) {
+        const auto apply =
+            use_reference() ? &reference::batch_norm_backward_apply<T> : &cpu::batch_norm_backward_apply<T>;
+        apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
+              v.inv_std.data<T>(), gamma, options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false, dr,
+              drp, dresidual.accumulate);
+      } else {
+        const auto apply = use_reference() ? &reference::batch_norm_backward_apply_frozen<T>
+                                           : &cpu::batch_norm_backward_apply_frozen<T>;
+        apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), v.inv_std.data<T>(), gamma,
+              options.activation, dx.data<T>(), dx.pitch(), false, dr, drp, dresidual.accumulate);
+      }
     }
     if (state.gamma.defined()) add_gradient(state.gamma, sums.slice_batch(0, 1).reshape({channels}), false);
     add_gradient(state.beta, sums.slice_batch(1, 1).reshape({channels}), false);

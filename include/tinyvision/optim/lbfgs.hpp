@@ -27,20 +27,13 @@ enum class StopReason {
 
 constexpr const char* to_string(StopReason reason) {
   switch (reason) {
-    case StopReason::converged:
-      return "converged";
-    case StopReason::iteration_limit:
-      return "iteration limit";
-    case StopReason::evaluation_limit:
-      return "evaluation limit";
-    case StopReason::line_search_failed:
-      return "line search failed";
-    case StopReason::stalled:
-      return "stalled";
-    case StopReason::not_finite:
-      return "not finite";
-    default:
-      return "interrupted";
+    case StopReason::converged: return "converged";
+    case StopReason::iteration_limit: return "iteration limit";
+    case StopReason::evaluation_limit: return "evaluation limit";
+    case StopReason::line_search_failed: return "line search failed";
+    case StopReason::stalled: return "stalled";
+    case StopReason::not_finite: return "not finite";
+    default: return "interrupted";
   }
 }
 

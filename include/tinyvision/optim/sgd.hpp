@@ -13,6 +13,7 @@
 
 #include "tinyvision/autograd/variable.hpp"
 #include "tinyvision/core/thread_pool.hpp"
+#include "tinyvision/cpu/reduce.hpp"
 
 TINYVISION_BEGIN
 
@@ -81,10 +82,8 @@ class Sgd {
     double sum = 0;
     for (const SgdEntry& e : entries_) {
       if (!e.decays) continue;
-      visit_float("sgd", e.variable.dtype(), [&]<class T>(T) {
-        const T* w = e.variable.value().data<T>();
-        for (Index i = 0; i < e.velocity.count(); ++i) sum += static_cast<double>(w[i]) * static_cast<double>(w[i]);
-      });
+      visit_float("sgd", e.variable.dtype(),
+                  [&]<class T>(T) { sum += cpu::sum_of_squares(e.velocity.count(), e.variable.value().data<T>()); });
     }
     return 0.5 * weight_decay_ * sum;
   }

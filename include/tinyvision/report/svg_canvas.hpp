@@ -42,19 +42,13 @@ class SvgCanvas {
   void marker(std::size_t kind, double x, double y, std::string_view colour) {
     const std::string fill = " fill=\"" + std::string(colour) + "\" stroke=\"#ffffff\" stroke-width=\"0.8\"/>\n";
     switch (kind % 4) {
-      case 0:
-        body_ += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"3.8\"" + fill;
-        break;
+      case 0: body_ += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"3.8\"" + fill; break;
       case 1:
         body_ +=
             "<rect x=\"" + number(x - 3.4) + "\" y=\"" + number(y - 3.4) + "\" width=\"6.8\" height=\"6.8\"" + fill;
         break;
-      case 2:
-        polygon({{{x, y - 4.6}, {x + 4.4, y + 3.4}, {x - 4.4, y + 3.4}, {x, y - 4.6}}}, fill);
-        break;
-      default:
-        polygon({{{x, y - 4.8}, {x + 4.8, y}, {x, y + 4.8}, {x - 4.8, y}}}, fill);
-        break;
+      case 2: polygon({{{x, y - 4.6}, {x + 4.4, y + 3.4}, {x - 4.4, y + 3.4}, {x, y - 4.6}}}, fill); break;
+      default: polygon({{{x, y - 4.8}, {x + 4.8, y}, {x, y + 4.8}, {x - 4.8, y}}}, fill); break;
     }
   }
   /// `anchor` is start, middle or end.

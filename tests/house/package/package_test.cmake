@@ -1,5 +1,6 @@
 # Programs outside the tree: the examples are built against the installed package and, one of them, against the source
-# folder; they must run. A component that does not exist must not be found.
+# folder; they must run, and so must a program that calls into every component. A component or version that does not
+# exist must not be found.
 #   cmake -D SOURCE=<source> -D BINARY=<build> -D WORK=<scratch> -D CXX=<compiler> -P package_test.cmake
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
@@ -39,16 +40,11 @@ run(COMMAND ${configure} -S ${WORK}/examples -B ${WORK}/folder -D TINYVISION_FOL
 run(COMMAND ${CMAKE_COMMAND} --build ${WORK}/folder --target own_op)
 run(COMMAND ${WORK}/folder/own_op)
 
-file(WRITE ${WORK}/components/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
-project(components LANGUAGES CXX)
-separate_arguments(ASKED)
-find_package(tinyvision 0.1 REQUIRED COMPONENTS \${ASKED})
-foreach(component IN LISTS ASKED)
-  if(NOT TARGET tinyvision::\${component})
-    message(FATAL_ERROR \"no target for \${component}\")
-  endif()
-endforeach()
-")
+file(COPY ${CMAKE_CURRENT_LIST_DIR}/components DESTINATION ${WORK})
 set(configure ${configure} -S ${WORK}/components -D CMAKE_PREFIX_PATH=${WORK}/prefix)
-run(COMMAND ${configure} -B ${WORK}/components/all "-DASKED=image json stats")
-run(COMMAND ${configure} -B ${WORK}/components/none -D ASKED=teleport FAILS SAYS "teleport")
+run(COMMAND ${configure} -B ${WORK}/components/all "-DASKED=image json stats compiled")
+run(COMMAND ${CMAKE_COMMAND} --build ${WORK}/components/all)
+run(COMMAND ${WORK}/components/all/components)
+message("${output}")
+run(COMMAND ${configure} -B ${WORK}/components/unknown -D ASKED=teleport FAILS SAYS "teleport")
+run(COMMAND ${configure} -B ${WORK}/components/later -D ASKED=json -D VERSION=0.99 FAILS SAYS "0.99")

@@ -1,0 +1,193 @@
+// The networks against their specification: names, shapes, order, initialisers, operations.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "tinyvision/models/registry.hpp"
+#include "tinyvision/train/trainer.hpp"
+
+namespace {
+
+using namespace tinyvision;
+
+/// Folder of the specification's tables: $TV_SPEC, else ../shared/spec/networks beside the repository.
+std::string spec_folder() {
+  if (const char* folder = std::getenv("TV_SPEC")) return folder;
+  return std::string(TINYVISION_SOURCE_DIR) + "/../shared/spec/networks";
+}
+
+std::vector<std::vector<std::string>> read_table(const std::string& name) {
+  std::vector<std::vector<std::string>> rows;
+  std::ifstream in(spec_folder() + "/" + name);
+  std::string line;
+  std::getline(in, line);
+  while (std::getline(in, line)) {
+    std::vector<std::string> fields;
+    std::istringstream words(line);
+    for (std::string field; std::getline(words, field, '\t');) fields.push_back(field);
+    rows.push_back(fields);
+  }
+  return rows;
+}
+
+std::shared_ptr<Network> with_public_classes(const std::string& name, bool public_layout = false,
+                                             DType dtype = DType::f32) {
+  NetworkOptions options;
+  options.classes = public_classes(name);
+  options.public_layout = public_layout;
+  options.dtype = dtype;
+  return make_network(name, options);
+}
+
+std::string shape_text(const Shape& shape) {
+  std::string text = shape.text();
+  return text.substr(1, text.size() - 2);
+}
+
+TEST(Models, ParameterCountsOfTableA2) {
+  const std::vector<std::pair<std::string, Index>> table{{"mobilenet_v1", 3206976},     {"mobilenet_v2", 2223872},
+                                                         {"mobilenet_v2_140", 4315776}, {"resnet50_v1", 23508032},
+                                                         {"resnet101_v1", 42500160},    {"resnet152_v1", 58143808}};
+  for (const auto& [name, count] : table)
+    EXPECT_EQ(count_backbone_parameters(with_public_classes(name)->parameters()), count) << name;
+}
+
+TEST(Models, VariablesEqualTheSpecification) {
+  for (const std::string& name : network_names()) {
+    const auto rows = read_table(name + ".tsv");
+    if (rows.empty()) GTEST_SKIP() << "no specification in " << spec_folder();
+    const auto network = with_public_classes(name);
+    ASSERT_EQ(network->parameters().size(), rows.size()) << name;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const Parameter& p = network->parameters()[i];
+      EXPECT_EQ(p.name, rows[i][0]);
+      EXPECT_EQ(to_string(p.kind), rows[i][1]) << p.name;
+      EXPECT_EQ(shape_text(p.variable.shape()), rows[i][2]) << p.name;
+      EXPECT_EQ(to_string(p.group), rows[i][3]) << p.name;
+      EXPECT_EQ(p.initialiser.text(), rows[i][4]) << p.name;
+      EXPECT_EQ(p.l2_slim, std::stod(rows[i][5])) << p.name;
+    }
+  }
+}
+
+TEST(Models, OperationsEqualTheSpecification) {
+  for (const bool public_layout : {false, true})
+    for (const std::string& name : network_names()) {
+      if (public_layout && name != "resnet50_v1") continue;
+      const auto rows = read_table(name + (public_layout ? ".public_checkpoint.ops.tsv" : ".ops.tsv"));
+      if (rows.empty()) GTEST_SKIP() << "no specification in " << spec_folder();
+      const auto network = with_public_classes(name, public_layout);
+      initialise(network->parameters(), 1);
+      const NoGradient guard;
+      Trace trace, fused;
+      Context context;
+      context.fused = false;
+      context.trace = &trace;
+      network->forward(Variable(Tensor::zeros({1, 224, 224, 3})), context);
+      ASSERT_EQ(trace.rows().size(), rows.size()) << name;
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        const Trace::Row& row = trace.rows()[i];
+        EXPECT_EQ(std::to_string(row.id), rows[i][0]);
+        EXPECT_EQ(row.name, rows[i][2]) << name << " row " << i;
+        std::string hwc = rows[i][5];
+        std::replace(hwc.begin(), hwc.end(), 'x', ' ');
+        std::istringstream in(hwc);
+        Index h = 0, w = 0, c = 0;
+        in >> h >> w >> c;
+        EXPECT_EQ(row.value.count(), h * w * c) << name << " row " << i << " " << row.value.shape();
+        EXPECT_EQ(row.value.shape().back(), c) << name << " row " << i;
+      }
+      context.fused = true;
+      context.trace = &fused;
+      network->forward(Variable(Tensor::zeros({1, 224, 224, 3})), context);
+      for (const Trace::Row& row : fused.rows()) EXPECT_EQ(row.name, rows[static_cast<std::size_t>(row.id)][2]) << name;
+    }
+}
+
+TEST(Models, OddSizesAndWidths) {
+  NetworkOptions options;
+  options.classes = 7;
+  options.width = 0.25;
+  const auto network = make_network("mobilenet_v1", options);
+  initialise(network->parameters(), 3);
+  const NoGradient guard;
+  const Outputs out = network->forward(Variable(Tensor::full({2, 97, 65, 3}, 0.5)), Context{});
+  EXPECT_EQ(out.logits.shape(), (Shape{2, 7}));
+  EXPECT_EQ(out.feature.shape(), (Shape{2, 256}));
+  EXPECT_EQ(out.end_points.back().second.shape(), (Shape{2, 4, 3, 256}));
+  EXPECT_THROW(network->forward(Variable(Tensor::zeros({1, 8, 8, 4})), Context{}), Error);
+  EXPECT_THROW(make_network("resnet51_v1"), UsageError);
+}
+
+TEST(Models, InitialValuesFollowTheirDistributions) {
+  const auto network = with_public_classes("resnet50_v1");
+  initialise(network->parameters(), 5);
+  for (const Parameter& p : network->parameters()) {
+    const std::vector<double> x = p.variable.value().to_vector<double>();
+    const bool last_gamma = p.name.ends_with("conv3/BatchNorm/gamma");
+    if (last_gamma) {
+      EXPECT_EQ(x[0], 0) << p.name;
+    } else if (p.kind == ParameterKind::bn_gamma || p.kind == ParameterKind::bn_moving_variance) {
+      EXPECT_EQ(x[0], 1) << p.name;
+    } else if (!p.is_weight()) {
+      EXPECT_EQ(x[0], 0) << p.name;
+    } else if (x.size() > 100000) {
+      // A normal cut at two deviations has 0.7737 of its variance.
+      const double n = static_cast<double>(p.variable.shape().count() / p.variable.shape().back());
+      const double sigma = std::sqrt(1.3 * 2 / n);
+      double squares = 0, largest = 0;
+      for (const double v : x) squares += v * v, largest = std::max(largest, std::fabs(v));
+      EXPECT_NEAR(squares / static_cast<double>(x.size()) / (sigma * sigma), 0.7737, 0.02) << p.name;
+      EXPECT_LE(largest, 2 * sigma * (1 + 1e-6)) << p.name;
+    }
+  }
+}
+
+/// One training step from the same state: Shows 5's rule per kind of tensor.
+void compare_training_step(const std::string& name, Index size) {
+  NetworkOptions options;
+  options.classes = 5;
+  const auto run = [&](Kernels choice) {
+    const KernelScope scope(choice);
+    const auto network = make_network(name, options);
+    initialise(network->parameters(), 11);
+    for (const Parameter& p : network->parameters())
+      if (p.kind == ParameterKind::bn_gamma) p.variable.set_value(Tensor::full(p.variable.shape(), 0.7));
+    TrainerOptions t;
+    t.schedule.kind = Schedule::Kind::constant;
+    t.schedule.base = 0.01;
+    t.weight_decay = 1e-4;
+    Trainer trainer(network, t);
+    const Random random(4, Stream::test);
+    const Tensor images = Tensor::empty({4, size, size, 3});
+    for (Index i = 0; i < images.count(); ++i)
+      images.data<float>()[i] = static_cast<float>(random.uniform(static_cast<std::uint64_t>(i), -1, 1));
+    trainer.compute_gradients(images, Tensor::from_vector<std::int64_t>({4}, {0, 1, 2, 4}));
+    std::vector<std::vector<double>> gradients;
+    for (const Parameter& p : network->parameters())
+      if (p.trainable()) gradients.push_back(p.variable.gradient().to_vector<double>());
+    return gradients;
+  };
+  const auto own = run(Kernels::own), reference = run(Kernels::reference);
+  double largest = 0;
+  for (const auto& g : reference)
+    for (const double v : g) largest = std::max(largest, std::fabs(v));
+  double worst = 0;
+  for (std::size_t k = 0; k < own.size(); ++k) {
+    double scale = 1e-3 * largest, difference = 0;
+    for (std::size_t i = 0; i < own[k].size(); ++i) {
+      scale = std::max(scale, std::fabs(reference[k][i]));
+      difference = std::max(difference, std::fabs(own[k][i] - reference[k][i]));
+    }
+    worst = std::max(worst, difference / scale);
+  }
+  EXPECT_LE(worst, 1e-5) << name;
+}
+
+TEST(Models, OwnKernelsEqualTheReferenceOverATrainingStep) {
+  compare_training_step("mobilenet_v1", 128);
+  compare_training_step("mobilenet_v2", 128);
+}
+
+}  // namespace

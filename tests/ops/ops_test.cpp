@@ -1,0 +1,237 @@
+#include <gtest/gtest.h>
+
+#include "ops/op_case.hpp"
+#include "tinyvision/ops/batch_norm.hpp"
+#include "tinyvision/ops/dropout.hpp"
+#include "tinyvision/ops/elementwise.hpp"
+#include "tinyvision/ops/linear.hpp"
+#include "tinyvision/ops/loss.hpp"
+#include "tinyvision/ops/pool.hpp"
+
+namespace {
+
+using namespace tinyvision;
+using op_test::check_op;
+using op_test::random_tensor;
+using Inputs = std::vector<Variable>;
+
+/// Expects an Error whose text has all of `parts`.
+template <class Body>
+void expect_error(Body&& body, const std::vector<std::string>& parts) {
+  try {
+    body();
+    ADD_FAILURE() << "no error; expected " << parts.front();
+  } catch (const Error& error) {
+    for (const std::string& part : parts)
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+  }
+}
+
+BatchNormState norm_state(const Inputs& v, std::size_t gamma, std::size_t beta, bool scale = true) {
+  BatchNormState state;
+  const Index channels = v[beta].shape()[0];
+  if (scale) state.gamma = v[gamma];
+  state.beta = v[beta];
+  state.moving_mean = Variable(random_tensor({channels}, v[beta].dtype(), 21));
+  const Tensor variance = random_tensor({channels}, DType::f64, 22);
+  for (Index c = 0; c < channels; ++c) variance.data<double>()[c] = 0.5 + std::fabs(variance.data<double>()[c]);
+  state.moving_variance = Variable(variance.to(v[beta].dtype()).clone());
+  return state;
+}
+
+TEST(Ops, Convolution) {
+  struct Row {
+    Shape x, w;
+    ConvOptions options;
+  };
+  for (const Row& r :
+       {Row{{2, 7, 9, 5}, {3, 3, 5, 7}, {1, Padding::same()}}, Row{{1, 8, 8, 3}, {3, 3, 3, 11}, {2, Padding::same()}},
+        Row{{2, 9, 6, 4}, {5, 5, 4, 6}, {3, Padding::same()}},
+        Row{{2, 10, 11, 3}, {7, 7, 3, 17}, {2, Padding::symmetric(3)}},
+        Row{{2, 6, 6, 8}, {1, 1, 8, 33}, {1, Padding::same()}}, Row{{2, 7, 7, 8}, {1, 1, 8, 5}, {2, Padding::same()}},
+        Row{{3, 1, 1, 6}, {1, 1, 6, 4}, {1, Padding::valid()}}, Row{{1, 8, 8, 2}, {2, 2, 2, 3}, {3, Padding::valid()}},
+        Row{{1, 5, 6, 3}, {3, 3, 3, 4}, {2, Padding::amounts(0, 2, 1, 0)}}})
+    check_op({concat_text("conv2d ", r.x, " ", r.w, " stride ", r.options.stride),
+              {r.x, r.w, {r.w[3]}},
+              [r](const Inputs& v) { return conv2d(v[0], v[1], r.options, v[2]); }});
+}
+
+TEST(Ops, DepthwiseConvolution) {
+  for (const Index multiplier : {1, 2, 3})
+    for (const Index stride : {1, 2})
+      for (const Index kernel : {3, 5})
+        check_op({concat_text("depthwise x", multiplier, " stride ", stride, " kernel ", kernel),
+                  {{2, 7, 9, 5}, {kernel, kernel, 5, multiplier}},
+                  [=](const Inputs& v) {
+                    return depthwise_conv2d(v[0], v[1], {stride, Padding::same()});
+                  }});
+}
+
+TEST(Ops, BatchNorm) {
+  for (const bool training : {true, false})
+    for (const bool scale : {true, false})
+      for (const Activation act : {Activation::none, Activation::relu, Activation::relu6})
+        check_op({concat_text("batch_norm training ", training, " scale ", scale, " ", to_string(act)),
+                  {{3, 4, 5, 7}, {7}, {7}},
+                  [=](const Inputs& v) {
+                    return batch_norm(v[0], norm_state(v, 1, 2, scale), {1e-3, 0.9, training, act});
+                  }});
+}
+
+TEST(Ops, ConvolutionBatchNormEqualsItsPlainSpelling) {
+  for (const ConvKind kind : {ConvKind::full, ConvKind::depthwise})
+    for (const bool training : {true, false})
+      for (const bool residual : {true, false})
+        for (const Activation act : {Activation::none, Activation::relu, Activation::relu6}) {
+          const Shape w = kind == ConvKind::full ? Shape{3, 3, 6, 6} : Shape{3, 3, 6, 1};
+          const ConvOptions conv{1, Padding::same()};
+          const auto composite = [=](const Inputs& v) {
+            return conv2d_batch_norm(kind, v[0], v[1], norm_state(v, 2, 3), conv, {1e-3, 0.9, training, act},
+                                     residual ? v[4] : Variable());
+          };
+          const auto plain = [=](const Inputs& v) {
+            Variable y = batch_norm(convolution(kind, v[0], v[1], Variable(), conv), norm_state(v, 2, 3),
+                                    {1e-3, 0.9, training, Activation::none});
+            if (residual) y = add(y, v[4]);
+            return act == Activation::none ? y : activation(y, act);
+          };
+          const std::vector<Shape> shapes{{2, 5, 6, 6}, w, {6}, {6}, {2, 5, 6, 6}};
+          op_test::OpCase a{"composite", shapes, composite}, b{"plain", shapes, plain};
+          check_op(a);
+          const auto x = op_test::run_op(a, DType::f64), y = op_test::run_op(b, DType::f64);
+          for (std::size_t i = 0; i < x.size(); ++i) op_test::expect_close(x[i], y[i], 1e-12, concat_text("part ", i));
+          const NoGradient guard;  // folded into the epilogue
+          const Inputs v = op_test::make_inputs(a, DType::f64);
+          op_test::expect_close(composite(v).value(), plain(v).value(), 1e-12, "without recording");
+        }
+}
+
+TEST(Ops, BatchNormMovesItsStatistics) {
+  const Variable x(Tensor::from_vector<double>({4, 1}, {1, 2, 3, 6}));
+  BatchNormState s{Variable(), Variable(Tensor::zeros({1}, DType::f64)), Variable(Tensor::full({1}, 10, DType::f64)),
+                   Variable(Tensor::full({1}, 2, DType::f64))};
+  batch_norm(x, s, {.epsilon = 0, .decay = 0.75, .training = true});
+  EXPECT_DOUBLE_EQ(s.moving_mean.value().item(), 0.75 * 10 + 0.25 * 3);
+  EXPECT_DOUBLE_EQ(s.moving_variance.value().item(), 0.75 * 2 + 0.25 * 3.5 * 4 / 3);  // biased 3.5, N/(N-1) = 4/3
+}
+
+TEST(Ops, Elementwise) {
+  check_op({"relu", {{2, 3, 5, 7}}, [](const Inputs& v) { return relu(v[0]); }});
+  check_op({"relu6", {{2, 3, 5, 7}}, [](const Inputs& v) { return relu6(scale(v[0], 4)); }});
+  check_op({"add", {{2, 3, 5, 7}, {2, 3, 5, 7}}, [](const Inputs& v) { return add(v[0], v[1]); }});
+  check_op({"add twice the same", {{2, 3, 5, 7}}, [](const Inputs& v) { return add(v[0], v[0]); }});
+  check_op({"scale", {{2, 3, 5, 7}}, [](const Inputs& v) { return scale(v[0], -1.5); }});
+  check_op({"reshape", {{2, 3, 5, 7}}, [](const Inputs& v) { return reshape(v[0], {6, 35}); }});
+  check_op({"zero_pad", {{2, 3, 5, 7}}, [](const Inputs& v) { return zero_pad(v[0], 1, 2, 0, 3); }});
+  check_op({"crop", {{2, 6, 5, 7}}, [](const Inputs& v) { return crop(v[0], 1, 2, 4, 3); }});
+}
+
+TEST(Ops, ConcatSharesGradientsSafely) {
+  check_op({"concat", {{2, 3, 5, 7}, {2, 3, 5, 4}}, [](const Inputs& v) { return concat({v[0], v[1]}); }});
+  check_op({"the same part twice", {{2, 3, 5, 7}}, [](const Inputs& v) { return concat({v[0], v[0]}); }});
+  check_op({"parts with other consumers", {{2, 3, 5, 4}, {2, 3, 5, 4}}, [](const Inputs& v) {
+              const Variable joined = concat({relu(v[0]), v[1]});
+              return add(concat({v[1], v[0]}), add(joined, concat({add(v[0], v[1]), v[0]})));
+            }});
+}
+
+TEST(Ops, BranchesWriteIntoTheirSlice) {
+  const Variable a(random_tensor({1, 3, 3, 4}, DType::f32, 1)), b(random_tensor({1, 3, 3, 2}, DType::f32, 2));
+  const Tensor whole = Tensor::full({1, 3, 3, 6}, -7);
+  const Variable left = relu(a);
+  const Variable right = activation(b, Activation::relu, whole.slice_channels(4, 2));
+  EXPECT_EQ(whole.data<float>()[0], -7);  // the other slice is untouched
+  const Variable joined = concat({left, right}, whole);
+  op_test::expect_close(joined.value(), concat({relu(a), relu(b)}).value(), 0, "in place");
+}
+
+TEST(Ops, ReluDerivativeIsZeroAtTheKinks) {
+  const Variable x(Tensor::from_vector<double>({4}, {0, 6, 3, -1}), true);
+  backward(relu6(x), Tensor::full({4}, 1, DType::f64));
+  EXPECT_EQ(x.gradient().to_vector<double>(), (std::vector<double>{0, 0, 1, 0}));
+}
+
+TEST(Ops, Pools) {
+  for (const Index stride : {1, 2, 3})
+    for (const Index kernel : {1, 2, 3}) {
+      const PoolOptions options{kernel, stride, Padding::same()};
+      check_op({concat_text("max_pool ", kernel, "/", stride), {{2, 6, 7, 5}}, [=](const Inputs& v) {
+                  return max_pool(v[0], options);
+                }});
+      check_op({concat_text("average_pool ", kernel, "/", stride), {{2, 6, 7, 5}}, [=](const Inputs& v) {
+                  return average_pool(v[0], options);
+                }});
+    }
+  check_op({"global_average_pool", {{3, 4, 5, 6}}, [](const Inputs& v) { return global_average_pool(v[0]); }});
+}
+
+TEST(Ops, AveragePoolDividesByValidPixels) {
+  const Variable x(Tensor::full({1, 3, 3, 1}, 1, DType::f64));
+  for (const double v : average_pool(x, {3, 1, Padding::same()}).value().to_vector<double>()) EXPECT_EQ(v, 1);
+}
+
+TEST(Ops, FirstMaximumTakesTheGradient) {
+  const Variable x(Tensor::full({1, 2, 2, 1}, 5, DType::f64), true);
+  backward(max_pool(x, {2, 2, Padding::same()}), Tensor::full({1, 1, 1, 1}, 1, DType::f64));
+  EXPECT_EQ(x.gradient().to_vector<double>(), (std::vector<double>{1, 0, 0, 0}));
+}
+
+TEST(Ops, LinearAndDropout) {
+  check_op({"linear", {{5, 7}, {7, 11}, {11}}, [](const Inputs& v) { return linear(v[0], v[1], v[2]); }});
+  check_op({"dropout", {{5, 33}}, [](const Inputs& v) { return dropout(v[0], 0.7, Random(3, Stream::dropout, 4)); }});
+  const Variable x(Tensor::full({100, 100}, 1, DType::f64));
+  double sum = 0;
+  for (const double v : dropout(x, 0.8, Random(1, Stream::dropout)).value().to_vector<double>()) {
+    EXPECT_TRUE(v == 0 || v == 1 / 0.8);
+    sum += v;
+  }
+  EXPECT_NEAR(sum / 10000, 1, 0.02);  // four standard deviations
+}
+
+TEST(Ops, Losses) {
+  const Tensor labels = Tensor::from_vector<std::int64_t>({4}, {0, 2, 4, 2});
+  for (const double s : {0.0, 0.1})
+    check_op({concat_text("softmax_cross_entropy ", s), {{4, 5}}, [=](const Inputs& v) {
+                return softmax_cross_entropy(v[0], labels, s);
+              }});
+  check_op(
+      {"sigmoid_cross_entropy", {{4, 5}}, [](const Inputs& v) {
+         const Tensor targets = Tensor::zeros({4, 5}, v[0].dtype()), weights = Tensor::full({4, 5}, 1, v[0].dtype());
+         targets.slice_channels(1, 1).fill(1);
+         weights.slice_channels(3, 1).fill(0);
+         return sigmoid_cross_entropy(v[0], targets, weights);
+       }});
+  check_op({"l2_penalty", {{4, 5}, {3}}, [](const Inputs& v) { return l2_penalty({v[0], v[1]}, 0.3); }});
+  // -log(1/2) with two equal logits; smoothing does not change it.
+  const Variable even(Tensor::zeros({1, 2}, DType::f64));
+  EXPECT_DOUBLE_EQ(softmax_cross_entropy(even, Tensor::zeros({1}, DType::i64), 0.2).value().item(), std::log(2.0));
+}
+
+TEST(Ops, ErrorsNameTheShapes) {
+  const Variable x(Tensor::zeros({8, 6, 6, 64})), w(Tensor::zeros({3, 3, 128, 32})), small(Tensor::zeros({1, 2, 2, 3}));
+  expect_error([&] { conv2d(x, w); }, {"[conv2d] channels differ", "[8,6,6,64]", "[3,3,128,32]"});
+  expect_error(
+      [&] {
+        conv2d(small, Variable(Tensor::zeros({5, 5, 3, 4})), {1, Padding::valid()});
+      },
+      {"[conv2d]", "does not fit"});
+  expect_error([&] { depthwise_conv2d(x, w); }, {"[depthwise_conv2d] channels differ"});
+  expect_error([&] { add(x, small); }, {"[add] operands differ", "[8,6,6,64]", "[1,2,2,3]"});
+  expect_error([&] { concat({x, small}); }, {"[concat] parts differ"});
+  expect_error(
+      [&] {
+        linear(Variable(Tensor::zeros({2, 3})), Variable(Tensor::zeros({4, 5})));
+      },
+      {"[linear]", "[2,3]", "[4,5]"});
+  expect_error([&] { crop(small, 1, 1, 3, 3); }, {"[crop]", "outside"});
+  expect_error([&] { reshape(small, {5}); }, {"[reshape]"});
+  expect_error([&] { dropout(small, 0, Random(1, Stream::dropout)); }, {"[dropout]", "keep probability"});
+  expect_error(
+      [&] {
+        softmax_cross_entropy(Variable(Tensor::zeros({1, 3})), Tensor::full({1}, 3, DType::i64));
+      },
+      {"[softmax_cross_entropy] label 3"});
+  expect_error([&] { conv2d(small, Variable(Tensor::zeros({1, 1, 3, 4}, DType::f64))); }, {"dtypes differ"});
+}
+
+}  // namespace

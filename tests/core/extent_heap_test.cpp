@@ -60,8 +60,12 @@ TEST(ExtentHeap, BlocksNeverOverlap) {
       const std::size_t size = (1 + random() % 4000) * 64;
       char* p = bytes(heap.allocate(size));
       const auto next = blocks.lower_bound(p);
-      if (next != blocks.end()) { ASSERT_LE(p + size, next->first); }
-      if (next != blocks.begin()) { ASSERT_LE(std::prev(next)->first + std::prev(next)->second, p); }
+      if (next != blocks.end()) {
+        ASSERT_LE(p + size, next->first);
+      }
+      if (next != blocks.begin()) {
+        ASSERT_LE(std::prev(next)->first + std::prev(next)->second, p);
+      }
       blocks.emplace(p, size);
       in_use += size;
     } else if (!blocks.empty()) {

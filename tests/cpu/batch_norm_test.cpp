@@ -1,6 +1,7 @@
 #include "tinyvision/cpu/batch_norm.hpp"
 
 #include "compare.hpp"
+#include "tinyvision/core/arena.hpp"
 #include "tinyvision/reference/batch_norm.hpp"
 
 namespace {
@@ -174,6 +175,31 @@ TYPED_TEST(CpuBatchNorm, BackwardEqualsReference) {
                                          static_cast<T*>(nullptr), 0, false);
         EXPECT_TRUE(same_bits(apart.values, in_place.values));
       }
+  }
+}
+
+TYPED_TEST(CpuBatchNorm, BigAlignedOutputsMatchUnalignedOnes) {
+  using T = TypeParam;
+  const Index rows = 4700, channels = 448, count = rows * channels;  // more than 8 MiB, where stores pass the caches
+  const auto x = Map<T>(rows, channels).random(31), residual = Map<T>(rows, channels).random(32);
+  const auto mean = random_vector<T>(channels, 33), scale = random_vector<T>(channels, 34);
+  const Scratch<T> aligned(count);
+  Map<T> plain(rows, channels, 1);
+  for (const T* r : {static_cast<const T*>(nullptr), residual.data()}) {
+    cpu::batch_norm_apply(rows, channels, x.data(), x.pitch, mean.data(), scale.data(), mean.data(), r, channels,
+                          Activation::relu, aligned.data(), channels);
+    cpu::batch_norm_apply(rows, channels, x.data(), x.pitch, mean.data(), scale.data(), mean.data(), r, channels,
+                          Activation::relu, plain.data(), plain.pitch);
+    Index different = 0;
+    for (Index i = 0; i < count; ++i) different += aligned[i] != plain.at(i / channels, i % channels);
+    cpu::batch_norm_backward_apply_remade(rows, channels, residual.data(), channels, scale.data(), mean.data(),
+                                          x.data(), channels, mean.data(), scale.data(), mean.data(), Activation::relu,
+                                          mean.data(), scale.data(), aligned.data(), channels, false);
+    cpu::batch_norm_backward_apply_remade(rows, channels, residual.data(), channels, scale.data(), mean.data(),
+                                          x.data(), channels, mean.data(), scale.data(), mean.data(), Activation::relu,
+                                          mean.data(), scale.data(), plain.data(), plain.pitch, false);
+    for (Index i = 0; i < count; ++i) different += aligned[i] != plain.at(i / channels, i % channels);
+    EXPECT_EQ(different, 0);
   }
 }
 

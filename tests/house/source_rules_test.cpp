@@ -31,7 +31,7 @@ const std::map<std::string, std::vector<std::string>>& rooms_below() {
       {"ops", {"reference", "cpu", "cuda", "autograd"}},
       {"nn", {"ops"}},
       {"models", {"nn"}},
-      {"optim", {"linalg", "autograd"}},
+      {"optim", {"cpu", "autograd"}},
       {"data", {"core"}},
       {"checkpoint", {"core"}},
       {"stats", {"core"}},

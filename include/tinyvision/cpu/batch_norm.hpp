@@ -67,6 +67,7 @@ void batch_norm_apply(Index rows, Index channels, const T* x, Index xp, const T*
   const auto scales = folding.repeat<T>(channels, [&](Index c) { return scale[c]; });
   const auto shifts = folding.repeat<T>(channels, [&](Index c) { return shift[c]; });
   const T *m = means.data(), *s = scales.data(), *b = shifts.data();
+  const bool stream = worth_stream_copy(y, yp, rows * yp);
   folding.split(rows, channels, [&](Index first, Index wide_rows, Index columns, Index fold) {
     with_activation(act, [&](auto constant) {
       with_flag(residual != nullptr, [&](auto has_residual) {
@@ -76,13 +77,22 @@ void batch_norm_apply(Index rows, Index channels, const T* x, Index xp, const T*
             const T* in = x + (first + r * fold) * xp;
             const T* side = has_residual ? residual + (first + r * fold) * rp : in;
             T* out = y + (first + r * fold) * yp;
-            TINYVISION_INDEPENDENT
-            for (Index c = 0; c < columns; ++c) {
-              T value = (in[c] - m[c]) * s[c] + b[c];
-              if constexpr (has_residual) value += side[c];
-              out[c] = activate(value, a);
+            constexpr Index stretch = 1024;
+            alignas(64) T buffer[stretch];
+            for (Index c0 = 0; c0 < columns; c0 += stretch) {
+              const Index length = std::min(stretch, columns - c0);
+              const bool whole = stream && length * static_cast<Index>(sizeof(T)) % 64 == 0;
+              T* to = whole ? buffer : out + c0;
+              TINYVISION_INDEPENDENT
+              for (Index c = 0; c < length; ++c) {
+                T value = (in[c0 + c] - m[c0 + c]) * s[c0 + c] + b[c0 + c];
+                if constexpr (has_residual) value += side[c0 + c];
+                to[c] = activate(value, a);
+              }
+              if (whole) stream_copy(out + c0, buffer, length);
             }
           }
+          if (stream) stream_fence();
         });
       });
     });
@@ -217,6 +227,7 @@ void norm_backward_apply(const NormBackward<T>& n, Activation act, bool frozen, 
   }
   const T *factor = vectors[0].data(), *center = vectors[1].data(), *mean = vectors[2].data(),
           *slope = vectors[3].data(), *scale = vectors[4].data(), *shift = vectors[5].data();
+  const bool stream = !n.accumulate && n.dx != n.dz && worth_stream_copy(n.dx, n.dxp, n.rows * n.dxp);
   folding.split(n.rows, channels, [&](Index first, Index wide_rows, Index columns, Index fold) {
     with_activation(act, [&](auto constant) {
       constexpr Activation a = constant;
@@ -248,8 +259,14 @@ void norm_backward_apply(const NormBackward<T>& n, Activation act, bool frozen, 
               TINYVISION_INDEPENDENT
               for (Index c = 0; c < length; ++c) dy[c] = f[c] * (dy[c] - d[c] - (in[c] - m[c]) * s[c]);
             }
-            store(length, dy, v.accumulate, v.dx + (first + r * fold) * v.dxp + c0);
+            T* dx = v.dx + (first + r * fold) * v.dxp + c0;
+            if (stream && length * static_cast<Index>(sizeof(T)) % 64 == 0) {
+              stream_copy(dx, dy, length);
+            } else {
+              store(length, dy, v.accumulate, dx);
+            }
           }
+        if (stream) stream_fence();
       });
     });
   });

@@ -16,6 +16,10 @@
 #include "tinyvision/core/thread_pool.hpp"
 #include "tinyvision/linalg/simd.hpp"
 
+#if TINYVISION_X86
+#include <immintrin.h>
+#endif
+
 /// Marks what `vectorized` runs: inlined, it is compiled for the instruction set of the place it is inlined into.
 #define TINYVISION_ALWAYS_INLINE __attribute__((always_inline))
 
@@ -60,6 +64,45 @@ void vectorized(const Body& body) {
   if (instruction_set() != InstructionSet::portable) return detail::run_avx2(body);
 #endif
   detail::run_portable(body);
+}
+
+namespace detail {
+
+#if TINYVISION_X86
+__attribute__((target("avx2"))) inline void stream_copy_avx2(char* to, const char* from, Index bytes) {
+  for (Index i = 0; i < bytes; i += 32)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + i),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i)));
+}
+#endif
+
+}  // namespace detail
+
+/// Whether `stream_copy` may write rows of `pitch` elements at `y`, and a result of `count` elements is so big that it
+/// will not be read from the caches again, so that a plain store would fetch each line for nothing.
+template <class T>
+bool worth_stream_copy(const T* y, Index pitch, Index count) {
+  return TINYVISION_X86 && instruction_set() != InstructionSet::portable &&
+         count * static_cast<Index>(sizeof(T)) >= Index{8} << 20 && reinterpret_cast<std::uintptr_t>(y) % 64 == 0 &&
+         pitch * static_cast<Index>(sizeof(T)) % 64 == 0;
+}
+
+/// Copies whole cache lines to an aligned address past the caches.
+template <class T>
+void stream_copy(T* to, const T* from, Index count) {
+#if TINYVISION_X86
+  detail::stream_copy_avx2(reinterpret_cast<char*>(to), reinterpret_cast<const char*>(from),
+                           count * static_cast<Index>(sizeof(T)));
+#else
+  std::copy(from, from + count, to);
+#endif
+}
+
+/// Orders `stream_copy` before what other threads read afterwards.
+inline void stream_fence() {
+#if TINYVISION_X86
+  _mm_sfence();
+#endif
 }
 
 /// Elements a task should have: enough to hide its start, few enough to share a map of 100k elements.

@@ -144,25 +144,27 @@ TEST(Models, InitialValuesFollowTheirDistributions) {
   }
 }
 
-/// One training step from the same state: Shows 5's rule per kind of tensor.
+/// The gradients of one training step from the same state, in f64: in f32 an activation near a kink may fall on either side,
+/// and the two then differ by more than rounding. Each op by itself is compared in f32 in tests/ops.
 void compare_training_step(const std::string& name, Index size) {
   NetworkOptions options;
   options.classes = 5;
+  options.dtype = DType::f64;
   const auto run = [&](Kernels choice) {
     const KernelScope scope(choice);
     const auto network = make_network(name, options);
     initialise(network->parameters(), 11);
     for (const Parameter& p : network->parameters())
-      if (p.kind == ParameterKind::bn_gamma) p.variable.set_value(Tensor::full(p.variable.shape(), 0.7));
+      if (p.kind == ParameterKind::bn_gamma) p.variable.set_value(Tensor::full(p.variable.shape(), 0.7, DType::f64));
     TrainerOptions t;
     t.schedule.kind = Schedule::Kind::constant;
     t.schedule.base = 0.01;
     t.weight_decay = 1e-4;
     Trainer trainer(network, t);
     const Random random(4, Stream::test);
-    const Tensor images = Tensor::empty({4, size, size, 3});
+    const Tensor images = Tensor::empty({4, size, size, 3}, DType::f64);
     for (Index i = 0; i < images.count(); ++i)
-      images.data<float>()[i] = static_cast<float>(random.uniform(static_cast<std::uint64_t>(i), -1, 1));
+      images.data<double>()[i] = random.uniform(static_cast<std::uint64_t>(i), -1, 1);
     trainer.compute_gradients(images, Tensor::from_vector<std::int64_t>({4}, {0, 1, 2, 4}));
     std::vector<std::vector<double>> gradients;
     for (const Parameter& p : network->parameters())
@@ -182,12 +184,12 @@ void compare_training_step(const std::string& name, Index size) {
     }
     worst = std::max(worst, difference / scale);
   }
-  EXPECT_LE(worst, 1e-5) << name;
+  EXPECT_LE(worst, 1e-9) << name;
 }
 
 TEST(Models, OwnKernelsEqualTheReferenceOverATrainingStep) {
-  compare_training_step("mobilenet_v1", 128);
-  compare_training_step("mobilenet_v2", 128);
+  compare_training_step("mobilenet_v1", 64);
+  compare_training_step("mobilenet_v2", 64);
 }
 
 }  // namespace

@@ -144,52 +144,68 @@ TEST(Models, InitialValuesFollowTheirDistributions) {
   }
 }
 
-/// The gradients of one training step from the same state, in f64: in f32 an activation near a kink may fall on either side,
-/// and the two then differ by more than rounding. Each op by itself is compared in f32 in tests/ops.
-void compare_training_step(const std::string& name, Index size) {
+/// Cross-entropy and gradients of one training step from a state that depends on the network and the dtype alone.
+struct StepOf {
+  double cross_entropy = 0;
+  std::vector<std::vector<double>> gradients;
+};
+
+StepOf training_step(const std::string& name, DType dtype, Kernels choice, Index size) {
+  const KernelScope scope(choice);
   NetworkOptions options;
   options.classes = 5;
-  options.dtype = DType::f64;
-  const auto run = [&](Kernels choice) {
-    const KernelScope scope(choice);
-    const auto network = make_network(name, options);
-    initialise(network->parameters(), 11);
-    for (const Parameter& p : network->parameters())
-      if (p.kind == ParameterKind::bn_gamma) p.variable.set_value(Tensor::full(p.variable.shape(), 0.7, DType::f64));
-    TrainerOptions t;
-    t.schedule.kind = Schedule::Kind::constant;
-    t.schedule.base = 0.01;
-    t.weight_decay = 1e-4;
-    Trainer trainer(network, t);
-    const Random random(4, Stream::test);
-    const Tensor images = Tensor::empty({4, size, size, 3}, DType::f64);
-    for (Index i = 0; i < images.count(); ++i)
-      images.data<double>()[i] = random.uniform(static_cast<std::uint64_t>(i), -1, 1);
-    trainer.compute_gradients(images, Tensor::from_vector<std::int64_t>({4}, {0, 1, 2, 4}));
-    std::vector<std::vector<double>> gradients;
-    for (const Parameter& p : network->parameters())
-      if (p.trainable()) gradients.push_back(p.variable.gradient().to_vector<double>());
-    return gradients;
-  };
-  const auto own = run(Kernels::own), reference = run(Kernels::reference);
-  double largest = 0;
-  for (const auto& g : reference)
+  options.dtype = dtype;
+  const auto network = make_network(name, options);
+  initialise(network->parameters(), 11);
+  for (const Parameter& p : network->parameters())
+    if (p.kind == ParameterKind::bn_gamma) p.variable.set_value(Tensor::full(p.variable.shape(), 0.7, dtype));
+  TrainerOptions t;
+  t.schedule.kind = Schedule::Kind::constant;
+  t.schedule.base = 0.01;
+  t.weight_decay = 1e-4;
+  Trainer trainer(network, t);
+  const Random random(4, Stream::test);
+  const Tensor images = Tensor::empty({4, size, size, 3}, DType::f64);
+  for (Index i = 0; i < images.count(); ++i)
+    images.data<double>()[i] = random.uniform(static_cast<std::uint64_t>(i), -1, 1);
+  StepOf step;
+  step.cross_entropy =
+      trainer.compute_gradients(images.to(dtype), Tensor::from_vector<std::int64_t>({4}, {0, 1, 2, 4})).cross_entropy;
+  for (const Parameter& p : network->parameters())
+    if (p.trainable()) step.gradients.push_back(p.variable.gradient().to_vector<double>());
+  return step;
+}
+
+/// Largest max|a-b| / max(max|b|, 1e-3 * largest max|b| of all tensors) over the gradients.
+double largest_difference(const StepOf& own, const StepOf& reference) {
+  double largest = 0, worst = 0;
+  for (const auto& g : reference.gradients)
     for (const double v : g) largest = std::max(largest, std::fabs(v));
-  double worst = 0;
-  for (std::size_t k = 0; k < own.size(); ++k) {
+  for (std::size_t k = 0; k < own.gradients.size(); ++k) {
     double scale = 1e-3 * largest, difference = 0;
-    for (std::size_t i = 0; i < own[k].size(); ++i) {
-      scale = std::max(scale, std::fabs(reference[k][i]));
-      difference = std::max(difference, std::fabs(own[k][i] - reference[k][i]));
+    for (std::size_t i = 0; i < own.gradients[k].size(); ++i) {
+      scale = std::max(scale, std::fabs(reference.gradients[k][i]));
+      difference = std::max(difference, std::fabs(own.gradients[k][i] - reference.gradients[k][i]));
     }
     worst = std::max(worst, difference / scale);
   }
-  EXPECT_LE(worst, 1e-9) << name;
+  return worst;
 }
 
+// In f32 this holds because both kernel sets round in the same order on the way to a kink: with fused multiply-add
+// every activation has the same bits, and only the sums over pixels of the weight gradients are cut differently.
+// Without that hardware own kernels round twice, an activation near 0 may fall on the other side, and the step differs.
 TEST(Models, OwnKernelsEqualTheReferenceOverATrainingStep) {
-  compare_training_step("mobilenet_v1", 64);
-  compare_training_step("mobilenet_v2", 64);
+  for (const char* name : {"mobilenet_v1", "mobilenet_v2", "resnet50_v1"})
+    for (const DType dtype : {DType::f64, DType::f32}) {
+      if (instruction_set() == InstructionSet::portable && dtype == DType::f32) continue;
+      const StepOf own = training_step(name, dtype, Kernels::own, 64);
+      const StepOf reference = training_step(name, dtype, Kernels::reference, 64);
+      EXPECT_LE(largest_difference(own, reference), dtype == DType::f64 ? 1e-12 : 1e-5) << name;
+      if (dtype == DType::f32) {
+        EXPECT_EQ(own.cross_entropy, reference.cross_entropy) << name;
+      }
+    }
 }
 
 }  // namespace

@@ -148,6 +148,7 @@ class Variable {
     Tensor gradient;
     std::shared_ptr<Node> node;
     bool requires_gradient = false;
+    bool walked = false;  ///< a backward pass has consumed the node
     std::uint64_t version = 0;
     std::shared_ptr<const void> derived;
     std::uint64_t derived_version = 0;
@@ -196,20 +197,25 @@ inline Node::~Node() {
 }
 
 /// Adds d(root)/d(v) into `gradient()` of every variable v that requires a gradient and was not produced by an op.
-/// `seed` is the gradient of the root itself; without it the root must hold one element and the seed is 1.
-/// Gradients of intermediate results and the nodes are freed on the way, so a graph can be walked once.
+/// `seed` is the gradient of the root itself and is copied; without it the root must hold one element and the seed is 1.
+/// Gradients of intermediate results and the nodes are freed on the way, so a graph can be walked once: walking any part
+/// of it again throws Error.
 inline void backward(const Variable& root, Tensor seed = Tensor()) {
   check(root.requires_gradient(), "backward", "the root does not depend on any variable that requires a gradient");
+  const auto check_not_walked = [](const Variable& v) {
+    check(!v.state_->walked, "backward", "the graph below a result ", v.shape(),
+          " was walked and freed before; add the losses first and walk once");
+  };
+  check_not_walked(root);
   if (!seed.defined()) {
     check(root.value().count() == 1, "backward", "root ", root.shape(),
           " is not a single value; give the gradient of it");
     seed = Tensor::full(root.shape(), 1.0, root.dtype());
-  }
-  if (!root.node()) {
-    if (!root.adopt_gradient(seed)) fail("backward", "the root is a leaf that has a gradient already");
-    return;
+  } else {
+    seed = seed.clone();  // nodes write over the gradient they receive, and leaves keep it
   }
   check(root.adopt_gradient(seed), "backward", "the root has a gradient already");
+  if (!root.node()) return;
   const auto lower = [](const Variable& a, const Variable& b) { return a.node()->number < b.node()->number; };
   std::vector<Variable> heap{root};
   std::unordered_set<const void*> queued{root.state_.get()};
@@ -218,11 +224,14 @@ inline void backward(const Variable& root, Tensor seed = Tensor()) {
     const Variable output = std::move(heap.back());
     heap.pop_back();
     const std::shared_ptr<Node> node = std::move(output.state_->node);
+    output.state_->walked = true;
     Tensor dy = output.take_gradient();
     if (dy.defined()) node->backward(std::move(dy));
     node->backward = nullptr;
     for (const Variable& input : node->inputs) {
-      if (!input.requires_gradient() || !input.node() || !queued.insert(input.state_.get()).second) continue;
+      if (!input.requires_gradient()) continue;
+      check_not_walked(input);
+      if (!input.node() || !queued.insert(input.state_.get()).second) continue;
       heap.push_back(input);
       std::push_heap(heap.begin(), heap.end(), lower);
     }

@@ -152,6 +152,7 @@ TINYVISION_SIMD_FUNCTION void depthwise_gradient_row(const DepthwiseRow<T>& r, D
         if (ow < r.in_w) taps[count++] = {row + ow * r.x_pitch, r.w + (kh * r.kernel_w + kw) * r.channels};
       }
     }
+    std::reverse(taps, taps + count);  // in ascending order of the output position, as with stride 1
     sum_taps(r, iw, taps, count);
   }
   if (r.stream) Vec<T>::stream_fence();

@@ -16,7 +16,7 @@ TINYVISION_BEGIN
 namespace simd {
 
 /// C = activate(([C +] A * B) * scale + shift + residual) for one panel of B, i.e. at most `panel_columns` columns.
-/// Row i of A belongs to row pixel[i] of C and of the residual; null terms are left out.
+/// Row i of A belongs to row pixel[i] of C and of the residual; null terms are left out. With a packed A: C = [C +] A * B.
 template <class T>
 struct PanelProduct {
   Index m = 0, n = 0, k = 0;
@@ -27,9 +27,8 @@ struct PanelProduct {
   Index c_pitch = 0;
   const Index* pixel = nullptr;
   bool add = false;
-  bool fetch_next =
-      false;            ///< prefetch the rows that follow a tile: hardware does not see through its many short streams
-  bool stream = false;  ///< write full tiles past the caches; needs streamable(c, c_pitch)
+  bool fetch_next = false;  ///< prefetch the rows after a tile: hardware does not see through its many short streams
+  bool stream = false;      ///< write full tiles past the caches; needs streamable(c, c_pitch)
   const T* scale = nullptr;
   const T* shift = nullptr;
   const T* residual = nullptr;

@@ -2,7 +2,8 @@
 //
 // A tile of MR x (NV vectors) accumulators stays in registers over the whole reduction; each step broadcasts MR
 // elements of A and loads NV vectors of B. Every output element is one chain of multiply-adds in ascending k, whatever
-// the tile's height, width or position.
+// the tile's height, width or position. With a row-major A a chain may go on from what is in C, so that it is one chain
+// over all blocks of a long reduction; with a packed A, whose reductions are the longest, block sums are added instead.
 
 TINYVISION_BEGIN
 namespace simd {
@@ -12,8 +13,8 @@ namespace TINYVISION_SIMD_SET {
 template <class T>
 inline constexpr int panel_columns = 2 * Vec<T>::width;
 
-/// Row `row` of a tile: c = [c +] acc, then the epilogue. `Full`: all lanes are valid, no masks needed.
-template <bool Full, bool WithEpilogue, class T, int NV>
+/// Row `row` of a tile: of a row-major A the epilogue, else c = [c +] acc. `Full`: all lanes are valid, no masks needed.
+template <bool Full, bool RowMajorA, class T, int NV>
 TINYVISION_SIMD_INLINE void finish_row(const PanelProduct<T>& p, Index row, const typename Vec<T>::Reg* acc,
                                        const typename Vec<T>::Mask* mask) {
   using V = Vec<T>;
@@ -22,8 +23,9 @@ TINYVISION_SIMD_INLINE void finish_row(const PanelProduct<T>& p, Index row, cons
   for (int v = 0; v < NV; ++v) {
     const int at = v * V::width;
     typename V::Reg x = acc[v];
-    if (p.add) x = V::add(x, Full ? V::load(c + at) : V::load(c + at, mask[v]));
-    if constexpr (WithEpilogue) {
+    if constexpr (!RowMajorA) {
+      if (p.add) x = V::add(x, Full ? V::load(c + at) : V::load(c + at, mask[v]));
+    } else {
       auto shift = V::zero();
       if (p.shift != nullptr) shift = Full ? V::load(p.shift + at) : V::load(p.shift + at, mask[v]);
       if (p.scale != nullptr) {
@@ -51,7 +53,7 @@ TINYVISION_SIMD_INLINE void finish_row(const PanelProduct<T>& p, Index row, cons
 }
 
 /// Finishes `rows` rows whose sums were spilled to acc[row][NV vectors], for panels narrower than their vectors.
-template <class T, int NV>
+template <bool RowMajorA, class T, int NV>
 TINYVISION_SIMD_FUNCTION __attribute__((noinline)) void finish_partial(const PanelProduct<T>& p, Index row, int rows,
                                                                        const T* acc) {
   using V = Vec<T>;
@@ -60,7 +62,19 @@ TINYVISION_SIMD_FUNCTION __attribute__((noinline)) void finish_partial(const Pan
   for (int i = 0; i < rows; ++i, acc += NV * V::width) {
     typename V::Reg x[NV];
     for (int v = 0; v < NV; ++v) x[v] = V::load(acc + v * V::width);
-    finish_row<false, true, T, NV>(p, row + i, x, mask);
+    finish_row<false, RowMajorA, T, NV>(p, row + i, x, mask);
+  }
+}
+
+/// Accumulators that go on from the sums in C.
+template <class T, int MR, int NV>
+TINYVISION_SIMD_INLINE void load_tile(const PanelProduct<T>& p, Index row, typename Vec<T>::Reg (*acc)[NV]) {
+  using V = Vec<T>;
+  TINYVISION_UNROLL
+  for (int i = 0; i < MR; ++i) {
+    const T* c = p.c + p.pixel[row + i] * p.c_pitch;
+    TINYVISION_UNROLL
+    for (int v = 0; v < NV; ++v) acc[i][v] = V::load(c + v * V::width, V::mask(p.n - v * V::width));
   }
 }
 
@@ -78,10 +92,14 @@ TINYVISION_SIMD_FUNCTION __attribute__((noinline)) void tile(const PanelProduct<
   constexpr int prefetch = 12;  // steps of k ahead
   constexpr int groups = (MR + 2) / 3;
   typename V::Reg acc[MR][NV];
-  TINYVISION_UNROLL
-  for (int i = 0; i < MR; ++i) {
+  if (RowMajorA && p.add) {
+    load_tile<T, MR, NV>(p, row, acc);
+  } else {
     TINYVISION_UNROLL
-    for (int v = 0; v < NV; ++v) acc[i][v] = V::zero();
+    for (int i = 0; i < MR; ++i) {
+      TINYVISION_UNROLL
+      for (int v = 0; v < NV; ++v) acc[i][v] = V::zero();
+    }
   }
   const T* b = p.b;
   [[maybe_unused]] const Index lda = p.lda;
@@ -158,7 +176,7 @@ TINYVISION_SIMD_FUNCTION __attribute__((noinline)) void tile(const PanelProduct<
       TINYVISION_UNROLL
       for (int v = 0; v < NV; ++v) V::store(spilled + (i * NV + v) * V::width, acc[i][v]);
     }
-    finish_partial<T, NV>(p, row, MR, spilled);
+    finish_partial<RowMajorA, T, NV>(p, row, MR, spilled);
   }
 }
 

@@ -45,7 +45,7 @@ constexpr Index round_up(Index a, Index b) { return divide_up(a, b) * b; }
 /// Tasks a product is cut into where it is large enough: dynamic scheduling then evens out slow threads.
 inline constexpr Index wanted_tasks = 16;
 
-/// Length of the blocks a reduction of length k is summed in; sums of blocks are added in order.
+/// Length of the blocks of k that rows are gathered in.
 template <class T>
 Index reduction_block(Index k) {
   constexpr Index limit = 8192 / static_cast<Index>(sizeof(T));
@@ -99,7 +99,8 @@ RowBlocks row_blocks(Index m, Index k, Index panels, Index panel_columns, Index 
 }  // namespace detail
 
 /// C = activate(([C +] A * B) * scale + shift + residual), where A are the `m` windows of `rows`, and row i of C is the
-/// pixel `target` names. Sums over k run in ascending order in blocks of fixed length in precision T.
+/// pixel `target` names. Each sum is one chain of multiply-adds in precision T, in ascending order of k, that starts from
+/// C or 0.
 template <class T>
 void multiply_rows(const WindowRows<T>& rows, Index m, const PackedPanels<T>& b, const GridTarget& target,
                    const Epilogue<T>& epilogue, bool add, T* c, Index c_pitch) {

@@ -77,9 +77,9 @@ void batch_norm_backward_apply(Index rows, Index channels, const T* dz, Index dz
   for (Index r = 0; r < rows; ++r)
     for (Index c = 0; c < channels; ++c) {
       const T dy = batch_norm_dy(dz + r * dzp + c, z ? z + r * zp + c : nullptr, act);
-      const T xhat = (x[r * xp + c] - mean[c]) * inv_std[c];
       const T factor = gamma ? gamma[c] * inv_std[c] : inv_std[c];
-      const T value = factor * (dy - sum_dy[c] / count - xhat * (sum_dy_xhat[c] / count));
+      const T slope = inv_std[c] * (sum_dy_xhat[c] / count);
+      const T value = factor * (dy - sum_dy[c] / count - (x[r * xp + c] - mean[c]) * slope);
       T& target = dx[r * dxp + c];
       target = accumulate ? target + value : value;
       if (!dresidual) continue;

@@ -1,5 +1,10 @@
 // Convolution as plain loops: the specification of cpu/conv2d.hpp.
+//
+// Sums on the way of an activation or of its gradient are chains of fused multiply-adds in T in the order given, which
+// is that of the fast kernels: both then have the same bits, and fall on the same side of every kink that follows.
 #pragma once
+
+#include <cmath>
 
 #include "tinyvision/core/epilogue.hpp"
 #include "tinyvision/core/geometry.hpp"
@@ -10,7 +15,7 @@ namespace reference {
 /// Cross-correlation y[n,i,j,o] = act(v * scale[o] + shift[o] + residual[n,i,j,o]) with
 ///   v = sum_{a,b,c} x[n, i*stride_h - pad_top + a, j*stride_w - pad_left + b, c] * w[a,b,c,o],
 /// x read as zero outside the input. x [N,H,W,C] with pitch in_pitch, w [KH,KW,C,O] packed, y [N,H',W',O] with pitch
-/// out_pitch. Sums in T, in the order (a, b, c). Null scale, shift, residual mean 1, 0, 0.
+/// out_pitch. Each sum is one chain in the order (a, b, c). Null scale, shift, residual mean 1, 0, 0.
 template <class T>
 void conv2d_forward(const WindowGeometry& g, const T* x, const T* w, const Epilogue<T>& e, T* y) {
   for (Index n = 0; n < g.batch; ++n)
@@ -25,18 +30,21 @@ void conv2d_forward(const WindowGeometry& g, const T* x, const T* w, const Epilo
               if (h < 0 || h >= g.in_h || v < 0 || v >= g.in_w) continue;
               const T* in = x + ((n * g.in_h + h) * g.in_w + v) * g.in_pitch;
               const T* weights = w + (a * g.kernel_w + b) * g.in_c * g.out_c + o;
-              for (Index c = 0; c < g.in_c; ++c) sum += in[c] * weights[c * g.out_c];
+              for (Index c = 0; c < g.in_c; ++c) sum = std::fma(in[c], weights[c * g.out_c], sum);
             }
-          if (e.scale) sum *= e.scale[o];
-          if (e.shift) sum += e.shift[o];
+          if (e.scale) {
+            sum = std::fma(sum, e.scale[o], e.shift ? e.shift[o] : T(0));
+          } else if (e.shift) {
+            sum += e.shift[o];
+          }
           if (e.residual) sum += e.residual[pixel * e.residual_pitch + o];
           y[pixel * g.out_pitch + o] = activate(sum, e.activation);
         }
       }
 }
 
-/// dx[n,h,w,c] (+)= sum of dy[n,i,j,o] * w[a,b,c,o] over all (i,j,a,b,o) whose window position is (h,w). Adds to dx
-/// when `accumulate`, else overwrites it. dy has pitch out_pitch, dx pitch in_pitch.
+/// dx[n,h,w,c] (+)= sum of dy[n,i,j,o] * w[a,b,c,o] over all (i,j,a,b,o) whose window position is (h,w), one chain in
+/// the order (i, j, o). Adds to dx when `accumulate`, else overwrites it. dy has pitch out_pitch, dx pitch in_pitch.
 template <class T>
 void conv2d_backward_input(const WindowGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {
   if (!accumulate)
@@ -53,9 +61,7 @@ void conv2d_backward_input(const WindowGeometry& g, const T* dy, const T* w, T* 
             T* in = dx + ((n * g.in_h + h) * g.in_w + v) * g.in_pitch;
             for (Index c = 0; c < g.in_c; ++c) {
               const T* weights = w + ((a * g.kernel_w + b) * g.in_c + c) * g.out_c;
-              T sum = 0;
-              for (Index o = 0; o < g.out_c; ++o) sum += out[o] * weights[o];
-              in[c] += sum;
+              for (Index o = 0; o < g.out_c; ++o) in[c] = std::fma(out[o], weights[o], in[c]);
             }
           }
       }

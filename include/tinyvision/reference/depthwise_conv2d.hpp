@@ -1,5 +1,7 @@
-// Depthwise convolution as plain loops: the specification of cpu/depthwise_conv2d.hpp.
+// Depthwise convolution as plain loops: the specification of cpu/depthwise_conv2d.hpp. Rounding as in reference/conv2d.hpp.
 #pragma once
+
+#include <cmath>
 
 #include "tinyvision/core/epilogue.hpp"
 #include "tinyvision/core/error.hpp"
@@ -17,7 +19,7 @@ inline Index depth_multiplier(const WindowGeometry& g) {
 
 /// y[n,i,j,c*M+m] = act(v * scale + shift + residual) (see reference/conv2d.hpp) with
 ///   v = sum_{a,b} x[n, i*stride_h - pad_top + a, j*stride_w - pad_left + b, c] * w[a,b,c,m],   M = out_c / in_c,
-/// x read as zero outside the input; w [KH,KW,C,M] packed. Sums in T, in the order (a, b).
+/// x read as zero outside the input; w [KH,KW,C,M] packed. One chain in the order (a, b).
 template <class T>
 void depthwise_conv2d_forward(const WindowGeometry& g, const T* x, const T* w, const Epilogue<T>& e, T* y) {
   const Index multiplier = depth_multiplier(g);
@@ -31,18 +33,22 @@ void depthwise_conv2d_forward(const WindowGeometry& g, const T* x, const T* w, c
             for (Index b = 0; b < g.kernel_w; ++b) {
               const Index h = i * g.stride_h - g.pad_top + a, v = j * g.stride_w - g.pad_left + b;
               if (h < 0 || h >= g.in_h || v < 0 || v >= g.in_w) continue;
-              sum += x[((n * g.in_h + h) * g.in_w + v) * g.in_pitch + o / multiplier] *
-                     w[(a * g.kernel_w + b) * g.out_c + o];
+              sum = std::fma(x[((n * g.in_h + h) * g.in_w + v) * g.in_pitch + o / multiplier],
+                             w[(a * g.kernel_w + b) * g.out_c + o], sum);
             }
-          if (e.scale) sum *= e.scale[o];
-          if (e.shift) sum += e.shift[o];
+          if (e.scale) {
+            sum = std::fma(sum, e.scale[o], e.shift ? e.shift[o] : T(0));
+          } else if (e.shift) {
+            sum += e.shift[o];
+          }
           if (e.residual) sum += e.residual[pixel * e.residual_pitch + o];
           y[pixel * g.out_pitch + o] = activate(sum, e.activation);
         }
       }
 }
 
-/// dx[n,h,w,c] (+)= sum of dy[n,i,j,c*M+m] * w[a,b,c,m] over all (i,j,a,b,m) whose window position is (h,w).
+/// dx[n,h,w,c] (+)= sum of dy[n,i,j,c*M+m] * w[a,b,c,m] over all (i,j,a,b,m) whose window position is (h,w), one chain
+/// in the order (i, j, m).
 template <class T>
 void depthwise_conv2d_backward_input(const WindowGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {
   const Index multiplier = depth_multiplier(g);
@@ -58,7 +64,8 @@ void depthwise_conv2d_backward_input(const WindowGeometry& g, const T* dy, const
             const Index h = i * g.stride_h - g.pad_top + a, v = j * g.stride_w - g.pad_left + b;
             if (h < 0 || h >= g.in_h || v < 0 || v >= g.in_w) continue;
             T* in = dx + ((n * g.in_h + h) * g.in_w + v) * g.in_pitch;
-            for (Index o = 0; o < g.out_c; ++o) in[o / multiplier] += out[o] * w[(a * g.kernel_w + b) * g.out_c + o];
+            for (Index o = 0; o < g.out_c; ++o)
+              in[o / multiplier] = std::fma(out[o], w[(a * g.kernel_w + b) * g.out_c + o], in[o / multiplier]);
           }
       }
 }

@@ -28,15 +28,16 @@ void softmax_cross_entropy_forward(Index rows, Index classes, const T* logits, I
     const T* z = logits + r * lp;
     T largest = z[0];
     for (Index k = 1; k < classes; ++k) largest = z[k] > largest ? z[k] : largest;
-    T sum = 0;
-    for (Index k = 0; k < classes; ++k) sum += std::exp(z[k] - largest);
-    const T log_sum = std::log(sum);
-    T smooth = 0;
-    for (Index k = 0; k < classes; ++k) smooth += log_sum - (z[k] - largest);
-    losses[r] = (T(1) - label_smoothing) * (log_sum - (z[labels[r]] - largest));
-    if (label_smoothing != T(0)) losses[r] += label_smoothing / static_cast<T>(classes) * smooth;
+    double sum = 0;
+    for (Index k = 0; k < classes; ++k) sum += static_cast<double>(std::exp(z[k] - largest));
+    const double log_sum = std::log(sum), s = static_cast<double>(label_smoothing);
+    double smooth = 0;
+    for (Index k = 0; k < classes; ++k) smooth += log_sum - static_cast<double>(z[k] - largest);
+    const double at_label = log_sum - static_cast<double>(z[labels[r]] - largest);
+    losses[r] = static_cast<T>((1 - s) * at_label + s / static_cast<double>(classes) * smooth);
     if (!probabilities) continue;
-    for (Index k = 0; k < classes; ++k) probabilities[r * classes + k] = std::exp(z[k] - largest) / sum;
+    const T scale = static_cast<T>(1 / sum);
+    for (Index k = 0; k < classes; ++k) probabilities[r * classes + k] = std::exp(z[k] - largest) * scale;
   }
 }
 

@@ -59,7 +59,10 @@ class Trainer {
     std::vector<bool> decay_flags;
     for (const Parameter& p : network_->parameters()) {
       averaged.push_back(p.variable);
-      if (!p.trainable()) continue;
+      if (!p.trainable()) {
+        statistics_before_.push_back(Tensor::zeros(p.variable.shape(), p.variable.dtype()));
+        continue;
+      }
       trained.push_back(p.variable);
       decay_flags.push_back(decays(p, options.decay_set));
     }
@@ -68,7 +71,7 @@ class Trainer {
   }
 
   /// One step: gradients, then the update. images [N,H,W,3], labels [N]. Throws NonFiniteError when the loss is not
-  /// finite; weights and momentum are then untouched.
+  /// finite; weights, moving statistics and momentum are then as before the step.
   StepResult step(const Tensor& images, const Tensor& labels) {
     const StepResult result = compute_gradients(images, labels);
     update();
@@ -82,6 +85,8 @@ class Trainer {
     const Index n = images.dim(0), parts = options_.accumulate;
     check(n > 0 && n % parts == 0, "trainer", "a batch of ", n, " cannot be cut into ", parts, " equal parts");
     StepResult result{sgd_.penalty(), 0, options_.schedule(steps_done_), 0, n};
+    // The forward pass moves the statistics before the loss is known.
+    for_each_statistic([](const Tensor& before, const Variable& now) { before.copy_from(now.value()); });
     for (Index part = 0; part < parts; ++part) {
       const Tensor x = images.slice_batch(part * (n / parts), n / parts);
       const Tensor y = labels.slice_batch(part * (n / parts), n / parts);
@@ -90,7 +95,8 @@ class Trainer {
       const double value = loss.value().item();
       if (!std::isfinite(value)) {
         sgd_.clear_gradients();
-        throw NonFiniteError(concat_text("[trainer] loss is ", value, " at step ", steps_done_, ": ", blame(x)));
+        restore_statistics();
+        throw NonFiniteError(concat_text("[trainer] loss is ", value, " at step ", steps_done_, ": ", blame(x, part)));
       }
       if (kept) *kept = outputs;
       result.cross_entropy += value / static_cast<double>(parts);
@@ -158,21 +164,30 @@ class Trainer {
     return correct;
   }
 
-  /// Replays the forward pass operation by operation and names the first that is not finite.
-  std::string blame(const Tensor& images) const {
+  /// Calls `body(value before the step, moving statistic)` for each moving statistic.
+  template <class Body>
+  void for_each_statistic(Body&& body) const {
+    std::size_t k = 0;
+    for (const Parameter& p : network_->parameters())
+      if (!p.trainable()) body(statistics_before_[k++], p.variable);
+  }
+  void restore_statistics() const {
+    for_each_statistic([](const Tensor& before, const Variable& now) {
+      now.value().copy_from(before);
+      now.mark_changed();
+    });
+  }
+
+  /// Replays the forward pass of a part, operation by operation, and names the first that is not finite.
+  std::string blame(const Tensor& images, Index part) const {
     const NoGradient guard;
     for (const Parameter& p : network_->parameters())
       if (!finite(p.variable.value())) return "parameter " + p.name + " is not finite";
-    std::vector<Tensor> statistics;  // the replay must not move the moving averages once more
-    for (const Parameter& p : network_->parameters())
-      if (!p.trainable()) statistics.push_back(p.variable.value().clone());
     Trace trace;
-    Context replay = context(&trace, 0);
+    Context replay = context(&trace, part);
     replay.fused = false;
     network_->forward(Variable(images), replay);
-    std::size_t k = 0;
-    for (const Parameter& p : network_->parameters())
-      if (!p.trainable()) p.variable.value().copy_from(statistics[k++]);
+    restore_statistics();  // the replay moved them once more
     for (const Trace::Row& row : trace.rows())
       if (!finite(row.value))
         return concat_text("operation ", row.id, " (", row.name, ") is the first with a non-finite result");
@@ -188,6 +203,7 @@ class Trainer {
   TrainerOptions options_;
   Sgd sgd_;
   std::optional<Ema> ema_;
+  std::vector<Tensor> statistics_before_;  ///< moving statistics at the start of the step
   Index steps_done_ = 0;
 };
 

@@ -1,0 +1,207 @@
+// Forward and backward passes of every network on small images: fused against plain, own against reference kernels,
+// sizes and widths.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "ops/op_case.hpp"
+#include "tinyvision/models/registry.hpp"
+#include "tinyvision/ops/loss.hpp"
+
+namespace {
+
+using namespace tinyvision;
+using op_test::expect_close;
+using op_test::random_tensor;
+
+/// A network whose batch norms all do something: gamma, beta and moving statistics away from 0 and 1.
+std::shared_ptr<Network> make_varied(const std::string& name, const NetworkOptions& options) {
+  const auto network = make_network(name, options);
+  initialise(network->parameters(), 17);
+  const Random random(3, Stream::test);
+  for (std::size_t t = 0; t < network->parameters().size(); ++t) {
+    const Parameter& p = network->parameters()[t];
+    if (p.is_weight()) continue;
+    const bool scale_like = p.kind == ParameterKind::bn_gamma || p.kind == ParameterKind::bn_moving_variance;
+    const Tensor values = Tensor::empty(p.variable.shape(), DType::f64);
+    for (Index i = 0; i < values.count(); ++i) {
+      const std::uint64_t index = (t << 20) | static_cast<std::uint64_t>(i);
+      values.data<double>()[i] = scale_like ? random.uniform(index, 0.5, 1.5) : random.uniform(index, -0.1, 0.1);
+    }
+    p.variable.set_value(values.to(options.dtype));
+  }
+  return network;
+}
+
+NetworkOptions small(DType dtype, double width = 1, bool public_layout = false) {
+  NetworkOptions options;
+  options.classes = 6;
+  options.dtype = dtype;
+  options.width = width;
+  options.public_layout = public_layout;
+  return options;
+}
+
+struct Layout {
+  const char* network;
+  double width = 1;
+  bool public_layout = false;
+};
+
+std::vector<Layout> layouts() {
+  return {{"mobilenet_v1"},     {"mobilenet_v1", 0.25}, {"mobilenet_v2"},        {"mobilenet_v2", 0.35},
+          {"mobilenet_v2_140"}, {"resnet50_v1"},        {"resnet50_v1", 1, true}};
+}
+
+Trace::Row find_row(const Trace& trace, int id) {
+  for (const Trace::Row& row : trace.rows())
+    if (row.id == id) return row;
+  ADD_FAILURE() << "no row " << id;
+  return {};
+}
+
+// A fused pass keeps fewer results. Those it keeps have the id, the name and the value of the plain pass.
+TEST(Forward, FusedKeepsRowsOfThePlainPass) {
+  for (const Layout& layout : layouts())
+    for (const bool training : {true, false}) {
+      SCOPED_TRACE(concat_text(layout.network, " width ", layout.width, " public ", layout.public_layout, " training ",
+                               training));
+      const Variable images(random_tensor({2, 41, 33, 3}, DType::f64, 1));
+      Trace plain, fused;
+      Outputs outputs[2];
+      for (const bool is_fused : {false, true}) {
+        // Training moves the statistics, so each pass has a network of its own.
+        const auto network = make_varied(layout.network, small(DType::f64, layout.width, layout.public_layout));
+        const NoGradient guard;
+        Context context;
+        context.training = training;
+        context.fused = is_fused;
+        context.trace = is_fused ? &fused : &plain;
+        outputs[is_fused] = network->forward(images, context);
+      }
+      ASSERT_GT(fused.rows().size(), 10u);
+      EXPECT_EQ(fused.rows().back().id, plain.rows().back().id);
+      for (const Trace::Row& row : fused.rows()) {
+        const Trace::Row expected = find_row(plain, row.id);
+        EXPECT_EQ(row.name, expected.name);
+        expect_close(row.value, expected.value, 1e-10, concat_text("row ", row.id, " ", row.name));
+      }
+      expect_close(outputs[1].feature.value(), outputs[0].feature.value(), 1e-10, "feature");
+      ASSERT_EQ(outputs[1].end_points.size(), outputs[0].end_points.size());
+      for (std::size_t i = 0; i < outputs[1].end_points.size(); ++i) {
+        EXPECT_EQ(outputs[1].end_points[i].first, outputs[0].end_points[i].first);
+        expect_close(outputs[1].end_points[i].second.value(), outputs[0].end_points[i].second.value(), 1e-10,
+                     outputs[1].end_points[i].first);
+      }
+    }
+}
+
+TEST(Forward, FeatureSizesAndOddImages) {
+  const std::map<std::string, Index> features{{"mobilenet_v1", 1024},     {"mobilenet_v2", 1280},
+                                              {"mobilenet_v2_140", 1792}, {"resnet50_v1", 2048},
+                                              {"resnet101_v1", 2048},     {"resnet152_v1", 2048}};
+  for (const std::string& name : network_names())
+    for (const bool public_layout : {false, true}) {
+      if (public_layout && name.rfind("resnet", 0) != 0) continue;
+      const auto network = make_network(name, small(DType::f32, 1, public_layout));
+      initialise(network->parameters(), 1);
+      EXPECT_EQ(network->feature_size(), features.at(name));
+      const NoGradient guard;
+      // Five halvings, each rounded up: 97 -> 49 -> 25 -> 13 -> 7 -> 4 and 65 -> 33 -> 17 -> 9 -> 5 -> 3.
+      const Outputs out = network->forward(Variable(random_tensor({2, 97, 65, 3}, DType::f32, 2)), Context{});
+      EXPECT_EQ(out.logits.shape(), (Shape{2, 6})) << name;
+      EXPECT_EQ(out.feature.shape(), (Shape{2, features.at(name)})) << name;
+      const Shape last = out.end_points.back().second.shape();
+      EXPECT_EQ(last, (Shape{2, 4, 3, features.at(name)})) << name;
+      // The feature is the mean of the last map.
+      const std::vector<double> map = out.end_points.back().second.value().to_vector<double>();
+      const std::vector<double> feature = out.feature.value().to_vector<double>();
+      for (const std::size_t c : {std::size_t{0}, feature.size() / 4}) {
+        double sum = 0;
+        for (std::size_t pixel = 0; pixel < 12; ++pixel) sum += map[pixel * feature.size() / 2 + c];
+        EXPECT_NEAR(feature[c], sum / 12, 1e-5 * std::max(1.0, std::fabs(sum))) << name;
+      }
+    }
+}
+
+TEST(Forward, WidthsOfMobilenetV1) {
+  // Howard et al., Table 6: 4.2, 2.6, 1.3 and 0.5 million parameters with 1000 classes, without moving statistics.
+  for (const auto& [width, millions] :
+       std::vector<std::pair<double, double>>{{1, 4.2}, {0.75, 2.6}, {0.5, 1.3}, {0.25, 0.5}}) {
+    NetworkOptions options;
+    options.classes = 1000;
+    options.width = width;
+    Index count = 0;
+    for (const Parameter& p : make_network("mobilenet_v1", options)->parameters())
+      if (p.trainable()) count += p.variable.shape().count();
+    EXPECT_NEAR(static_cast<double>(count) / 1e6, millions, 0.05) << width;
+  }
+  NetworkOptions narrow;
+  narrow.width = 0.01;  // never below 8 channels
+  for (const Parameter& p : make_network("mobilenet_v1", narrow)->parameters())
+    if (p.kind == ParameterKind::bn_beta) {
+      EXPECT_GE(p.variable.shape()[0], 8) << p.name;
+    }
+}
+
+// Evaluation is continuous in its input, so own and reference kernels agree in f32 too.
+TEST(Forward, EvaluationOfOwnEqualsReferenceInF32) {
+  for (const Layout& layout : {Layout{"mobilenet_v1"}, Layout{"mobilenet_v2"}, Layout{"resnet50_v1"}})
+    for (const bool fused : {true, false}) {
+      SCOPED_TRACE(concat_text(layout.network, " fused ", fused));
+      const auto network = make_varied(layout.network, small(DType::f32));
+      const Variable images(random_tensor({2, 40, 40, 3}, DType::f32, 5));
+      const NoGradient guard;
+      Trace own, reference;
+      Context context;
+      context.fused = fused;
+      context.trace = &own;
+      network->forward(images, context);
+      const KernelScope scope(Kernels::reference);
+      context.trace = &reference;
+      network->forward(images, context);
+      ASSERT_EQ(own.rows().size(), reference.rows().size());
+      for (std::size_t i = 0; i < own.rows().size(); ++i)
+        expect_close(own.rows()[i].value, reference.rows()[i].value, 1e-5, own.rows()[i].name);
+    }
+}
+
+// Weights of an evaluation are packed once and kept; they must follow every change and fit every image size.
+TEST(Forward, PackedWeightsFollowTheWeights) {
+  const auto network = make_varied("mobilenet_v2", small(DType::f32));
+  const NoGradient guard;
+  const auto forward = [&](Kernels choice, Index size) {
+    const KernelScope scope(choice);
+    return network->forward(Variable(random_tensor({2, size, size, 3}, DType::f32, 5)), Context{}).logits.value();
+  };
+  const Tensor first = forward(Kernels::own, 40).clone();
+  initialise(network->parameters(), 18);
+  const Tensor second = forward(Kernels::own, 40).clone();
+  EXPECT_NE(first.to_vector<double>(), second.to_vector<double>());
+  expect_close(second, forward(Kernels::reference, 40), 1e-5, "after a change");
+  expect_close(forward(Kernels::own, 57), forward(Kernels::reference, 57), 1e-5, "at another size");
+}
+
+TEST(Forward, RefusesWhatIsNoImage) {
+  const auto network = make_network("mobilenet_v1", small(DType::f32));
+  const auto message = [&](const Tensor& images) -> std::string {
+    try {
+      network->forward(Variable(images), Context{});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(message(Tensor::zeros({1, 8, 8, 4})).find("[1,8,8,4]"), std::string::npos);
+  EXPECT_NE(message(Tensor::zeros({8, 8, 3})).find("[8,8,3]"), std::string::npos);
+  EXPECT_NE(message(Tensor::zeros({1, 8, 8, 3}, DType::f64)).find("f64"), std::string::npos);
+  EXPECT_NE(message(Tensor::zeros({1, 0, 8, 3})), "");
+  NetworkOptions options;
+  options.classes = 0;
+  EXPECT_THROW(make_network("mobilenet_v1", options), Error);
+  options.classes = 5;
+  options.width = -1;
+  EXPECT_THROW(make_network("mobilenet_v2", options), Error);
+}
+
+}  // namespace

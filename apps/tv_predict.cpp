@@ -22,8 +22,9 @@ struct Options : tv_app::CommonOptions {
   bool skip_bad = false;
 };
 
-/// labels.tsv: a header, then lines "photo <tab> wnid <tab> 0-based class index"; returns photo -> class index.
-std::map<std::string, Index> read_labels(const std::string& path) {
+/// labels.tsv: a header, then lines "photo <tab> wnid <tab> 0-based class index"; returns photo -> class index. Throws
+/// UsageError for an index outside [0, classes).
+std::map<std::string, Index> read_labels(const std::string& path, Index classes) {
   std::map<std::string, Index> labels;
   std::istringstream in(read_file(path));
   std::string line;
@@ -38,6 +39,8 @@ std::map<std::string, Index> read_labels(const std::string& path) {
     if (index.empty() || index.size() > 6 || index.find_first_not_of("0123456789") != std::string::npos)
       fail_usage("labels", path, ":", number, ": class index '", index, "' is not a number");
     labels[photo] = std::stoll(index);
+    if (labels[photo] >= classes)
+      fail_usage("labels", path, ":", number, ": class index ", index, " is outside [0, ", classes, ")");
   }
   return labels;
 }
@@ -47,6 +50,9 @@ void predict(const Options& options, const Json& config) {
   const auto network = tv_app::build_network(options.network, classes);
   const std::string weights_digest = tv_app::load_network(*network, options.network.weights, false);
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
+  const Index background = network->has_background_class() ? 1 : 0;
+  std::map<std::string, Index> labels;
+  if (!options.labels.empty()) labels = read_labels(options.labels, classes - background);
   const std::shared_ptr<const data::Dataset> photos =
       data::read_flat_folder(options.photos, data::parse_decoder(options.network.decoder));
   std::vector<Index> all(static_cast<std::size_t>(photos->size()));
@@ -61,9 +67,6 @@ void predict(const Options& options, const Json& config) {
   if (tv_app::interrupted()) throw tv_app::Interrupted{"Nothing was written."};
   for (const data::BadExample& bad : loader.bad_examples()) std::fprintf(stderr, "skipped %s\n", bad.reason.c_str());
 
-  const std::map<std::string, Index> labels =
-      options.labels.empty() ? std::map<std::string, Index>{} : read_labels(options.labels);
-  const Index background = network->has_background_class() ? 1 : 0;
   const bool to_stdout = options.json == "-";
   Index top1 = 0, top5 = 0;
   Json list = Json::array();

@@ -32,9 +32,12 @@ inline void add_network_options(CLI::App& app, NetworkChoice& choice, bool needs
       ->capture_default_str();
   auto* weights = app.add_option("--weights", choice.weights, "safetensors file with TF-Slim variable names");
   if (needs_weights) weights->required();
-  app.add_option("--width", choice.width, "width multiplier (MobileNets)")->capture_default_str();
+  app.add_option("--width", choice.width, "width multiplier (MobileNets)")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--image-size", choice.image_size, "side of the network's input in pixels; 0 = the network's own")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--resizer", choice.resizer, "tf1_bilinear or antialias_bilinear")->capture_default_str();
   app.add_option("--normalisation", choice.normalisation, "inception ((x-0.5)*2) or rgb_mean (public ResNet v1)")
       ->capture_default_str();

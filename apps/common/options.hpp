@@ -96,6 +96,19 @@ inline Json json_value(const CLI::Option& option, const std::string& text) {
   return text;
 }
 
+/// Default of an option with many values: CLI11 writes it as "[a,b]".
+inline Json default_values(const CLI::Option& option) {
+  Json values = Json::array();
+  std::string text = option.get_default_str();
+  if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    values.push_back(json_value(option, text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return values;
+}
+
 /// What CLI11 lets pass and no option of ours means.
 inline void check_numbers(const CLI::Option& option) {
   for (const std::string& text : option.results()) {
@@ -233,7 +246,8 @@ inline Json resolved_configuration(CLI::App& app) {
     const bool many = option->get_expected_max() > 1;
     Json value = many ? Json::array() : Json();
     if (option->count() == 0) {
-      if (!many) value = detail::json_value(*option, detail::is_flag(*option) ? "false" : option->get_default_str());
+      value = many ? detail::default_values(*option)
+                   : detail::json_value(*option, detail::is_flag(*option) ? "false" : option->get_default_str());
     } else if (detail::is_flag(*option)) {
       value = option->as<bool>();
     } else if (many) {

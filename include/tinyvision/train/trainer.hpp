@@ -122,6 +122,13 @@ class Trainer {
   const Ema* ema() const { return ema_ ? &*ema_ : nullptr; }
   Index steps_done() const { return steps_done_; }
 
+  /// Name of the first parameter with a value that is not finite; empty when there is none.
+  std::string non_finite_parameter() const {
+    for (const Parameter& p : network_->parameters())
+      if (!finite(p.variable.value())) return p.name;
+    return "";
+  }
+
   /// All tensors that a resumed run needs, by name: `weight/<variable>` (moving statistics included),
   /// `velocity/<variable>`, `ema/<variable>`. They share storage with the trainer: copying into them restores a state.
   std::vector<std::pair<std::string, Tensor>> state_tensors() const {
@@ -181,8 +188,7 @@ class Trainer {
   /// Replays the forward pass of a part, operation by operation, and names the first that is not finite.
   std::string blame(const Tensor& images, Index part) const {
     const NoGradient guard;
-    for (const Parameter& p : network_->parameters())
-      if (!finite(p.variable.value())) return "parameter " + p.name + " is not finite";
+    if (const std::string name = non_finite_parameter(); !name.empty()) return "parameter " + name + " is not finite";
     Trace trace;
     Context replay = context(&trace, part);
     replay.fused = false;

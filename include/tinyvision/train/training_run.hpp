@@ -86,8 +86,8 @@ class TrainingState {
 };
 
 /// Trains until `options.steps` steps are done or `should_stop` says so, resuming from `options.folder` when it holds a
-/// checkpoint. A stop writes a checkpoint; so does the end. Throws NonFiniteError when a loss is not finite; the last
-/// checkpoint then stays as it is.
+/// checkpoint. A stop writes a checkpoint; so does the end. Throws NonFiniteError when a loss is not finite, or a
+/// parameter when a checkpoint is due; the last checkpoint then stays as it is.
 inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, const TrainingRunOptions& options) {
   TrainingRunResult result;
   const TrainingState state(trainer, loader, options.fingerprint);
@@ -95,6 +95,13 @@ inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, co
   if (keeps) state.load(options.folder, result);
   result.resumed_from = trainer.steps_done();
   bool saved = true;
+  const auto save = [&] {
+    if (const std::string name = trainer.non_finite_parameter(); !name.empty())
+      throw NonFiniteError(concat_text("[trainer] parameter ", name, " is not finite after step ",
+                                       trainer.steps_done() - 1, "; the checkpoint of an earlier step is kept"));
+    state.save(options.folder, result.curve);
+    saved = true;
+  };
   while (trainer.steps_done() < options.steps) {
     const data::Batch batch = loader.next();
     const StepResult step = trainer.step(batch.images, batch.labels);
@@ -104,13 +111,10 @@ inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, co
     saved = false;
     if (options.on_step) options.on_step(trainer.steps_done(), step);
     const bool stop = options.should_stop && options.should_stop();
-    if (keeps && (stop || trainer.steps_done() % options.checkpoint_every == 0)) {
-      state.save(options.folder, result.curve);
-      saved = true;
-    }
+    if (keeps && (stop || trainer.steps_done() % options.checkpoint_every == 0)) save();
     if (stop && trainer.steps_done() < options.steps) return result;
   }
-  if (keeps && !saved) state.save(options.folder, result.curve);
+  if (keeps && !saved) save();
   result.finished = true;
   return result;
 }

@@ -1,0 +1,165 @@
+// tv_finetune on folders made here: results that a kill, a Ctrl-C or a full disk cannot spoil, and bad data sets.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/program.hpp"
+#include "data/test_images.hpp"
+#include "tinyvision/core/config.hpp"
+
+namespace {
+
+using apps_test::Arguments;
+using apps_test::Outcome;
+using apps_test::Trouble;
+using std::chrono::milliseconds;
+
+/// Two classes of photos and a short training run on them.
+struct Desk {
+  test_images::TemporaryFolder folder;
+
+  Desk() {
+    for (int i = 0; i < 24; ++i)
+      test_images::write_file(folder / "data/" + (i % 2 == 0 ? "cat" : "dog") + "/" + std::to_string(i) + ".jpg",
+                              test_images::jpeg(test_images::gradient(40, 44, 7 * i)));
+  }
+  Outcome train(const std::string& out, const Arguments& more = {}, const Trouble& trouble = {}) {
+    const Arguments all{"--init",
+                        "random",
+                        "--width",
+                        "0.25",
+                        "--image-size",
+                        "32",
+                        "--data",
+                        folder / "data",
+                        "--train-per-class",
+                        "9",
+                        "--steps",
+                        "60",
+                        "--batch",
+                        "8",
+                        "--lr",
+                        "0.02",
+                        "--checkpoint-every",
+                        "7",
+                        "--seed",
+                        "3",
+                        "--threads",
+                        "2",
+                        "--out",
+                        folder / out};
+    return apps_test::run(folder.path(), "tv_finetune", apps_test::with(all, more), trouble);
+  }
+  /// What a run leaves and must be the same however it was interrupted.
+  std::vector<std::string> products(const std::string& out) {
+    std::vector<std::string> texts;
+    for (const char* name : {"weights.safetensors", "curve.csv", "predictions.csv", "split.tsv"})
+      texts.push_back(apps_test::text_of(folder / out + "/" + name));
+    return texts;
+  }
+  /// The bytes of all checkpoints.
+  std::string checkpoint(const std::string& out) {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / out + "/checkpoint"))
+      files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    std::string bytes;
+    for (const std::string& file : files) bytes += apps_test::text_of(file);
+    return bytes;
+  }
+  bool has_half_written_files(const std::string& out) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / out))
+      if (entry.path().filename().string().find("tmp") != std::string::npos) return true;
+    return false;
+  }
+};
+
+TEST(Finetune, RecordsWhatItDid) {
+  Desk desk;
+  const Outcome done = desk.train("a");
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto results = nlohmann::json::parse(apps_test::text_of(desk.folder / "a/results.json"));
+  for (const char* key : {"app", "version", "config", "digests", "environment", "metrics", "timing", "training"})
+    EXPECT_TRUE(results.contains(key)) << key;
+  EXPECT_EQ(results["config"]["seed"], 3);
+  EXPECT_EQ(results["config"]["crop"], nlohmann::json({0.875, 1})) << "defaults are resolved";
+  EXPECT_EQ(results["metrics"]["test"]["count"], 6);
+  EXPECT_EQ(results["digests"]["split"].get<std::string>().size(), 64u);
+  const std::string curve = apps_test::text_of(desk.folder / "a/curve.csv");
+  EXPECT_EQ(std::count(curve.begin(), curve.end(), '\n'), 61);
+
+  // The same command again is the finished run again; another seed is another run and must not overwrite it.
+  EXPECT_EQ(desk.train("a").code, 0);
+  const Outcome other = desk.train("a", {"--seed", "4"});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_NE(other.err.find("another configuration"), std::string::npos) << other.err;
+}
+
+TEST(Finetune, SurvivesKillsAndCtrlC) {
+  Desk desk;
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(desk.train("whole").code, 0);
+  const auto whole = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - start);
+  for (int kill = 0; kill < 6; ++kill)  // at different depths of the run
+    desk.train("killed", {}, {SIGKILL, whole * (kill + 1) / 8});
+  const Outcome end = desk.train("killed");
+  ASSERT_EQ(end.code, 0) << end.err;
+  EXPECT_EQ(desk.products("killed"), desk.products("whole"));
+
+  const Outcome stopped = desk.train("stopped", {}, {SIGINT, whole / 2});
+  if (stopped.code != 0) {  // it may just have finished
+    EXPECT_EQ(stopped.code, 130) << stopped.err;
+    EXPECT_NE(stopped.err.find("resume with: "), std::string::npos) << stopped.err;
+    EXPECT_FALSE(std::filesystem::exists(desk.folder / "stopped/results.json"));
+  }
+  ASSERT_EQ(desk.train("stopped", {"--threads", "1"}).code, 0);
+  EXPECT_EQ(desk.products("stopped"), desk.products("whole"));
+}
+
+TEST(Finetune, AFullDiskIsAnErrorThatLeavesNothingHalfWritten) {
+  Desk desk;
+  const Outcome full = desk.train("full", {}, {.file_bytes = 200000});
+  EXPECT_EQ(full.code, 2) << full.err;
+  EXPECT_NE(full.err.find("error: "), std::string::npos) << full.err;
+  EXPECT_FALSE(std::filesystem::exists(desk.folder / "full/weights.safetensors"));
+  EXPECT_FALSE(desk.has_half_written_files("full"));
+  ASSERT_EQ(desk.train("full").code, 0) << "room again";
+}
+
+TEST(Finetune, ANonFiniteLossStopsTheRunAndKeepsTheLastGoodCheckpoint) {
+  Desk desk;  // a learning rate that grows a thousandfold per step
+  const Arguments diverging{"--schedule", "exponential", "--decay-rate", "1000", "--checkpoint-every", "1"};
+  const Outcome stopped = desk.train("nan", diverging);
+  EXPECT_EQ(stopped.code, 1) << stopped.err;
+  EXPECT_NE(stopped.err.find("finite"), std::string::npos) << stopped.err;
+  EXPECT_FALSE(std::filesystem::exists(desk.folder / "nan/results.json"));
+  const std::string kept = desk.checkpoint("nan");
+  EXPECT_FALSE(kept.empty());
+  const Outcome again = desk.train("nan", diverging);  // goes on from the checkpoint, and fails at the same step
+  EXPECT_EQ(again.code, 1);
+  EXPECT_EQ(again.err.substr(again.err.find("error: ")), stopped.err.substr(stopped.err.find("error: ")));
+  EXPECT_EQ(desk.checkpoint("nan"), kept);
+}
+
+TEST(Finetune, RefusesBadDataSets) {
+  Desk desk;
+  const auto refused = [&](const Outcome& outcome, const std::string& part) {
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+  };
+  refused(desk.train("b", {"--init", "weights"}), "--weights is required");
+  refused(desk.train("b", {"--train-per-class", "13"}), "13");
+  refused(desk.train("b", {"--steps", "0"}), "--steps");
+  refused(desk.train("b", {"--lr", "nan"}), "--lr");
+  refused(desk.train("b", {"--batch", "-8"}), "--batch");
+  refused(desk.train("b", {"--augment", "mixup"}), "--augment");
+  std::filesystem::create_directory(desk.folder / "data/emu");
+  refused(desk.train("b"), "emu");
+  std::filesystem::remove(desk.folder / "data/emu");
+  test_images::write_file(desk.folder / "data/dog/1.jpg", std::string("not a JPEG"));
+  refused(desk.train("b"), "1.jpg");
+  const Outcome skipped = desk.train("c", {"--skip-bad"});
+  EXPECT_EQ(skipped.code, 0) << skipped.err;
+}
+
+}  // namespace

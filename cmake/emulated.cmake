@@ -1,0 +1,15 @@
+# tinyvision_emulated: the CUDA kernels as ordinary C++ on the emulated device of kernels/emulation, for the tests. The
+# namespace of the entries is renamed, so that a build with CUDA can hold both.
+file(GLOB kernels RELATIVE ${PROJECT_SOURCE_DIR}/kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu)
+set(sources)
+foreach(kernel IN LISTS kernels)
+  set(source ${PROJECT_BINARY_DIR}/emulated/${kernel}.cpp)
+  file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${PROJECT_SOURCE_DIR}/kernels/${kernel}\"\n")
+  list(APPEND sources ${source})
+endforeach()
+add_library(tinyvision_emulated STATIC ${sources})
+target_compile_features(tinyvision_emulated PUBLIC cxx_std_20)
+target_compile_definitions(tinyvision_emulated PUBLIC tinyvision_kernels=tinyvision_emulated)
+target_include_directories(tinyvision_emulated PUBLIC ${PROJECT_SOURCE_DIR}/kernels ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(tinyvision_emulated PUBLIC -ffp-contract=off)
+target_link_libraries(tinyvision_emulated PRIVATE tinyvision_warnings)

@@ -1,0 +1,49 @@
+// Loading and storing activations: computed in float (f64 in double), kept in the type of the array.
+#pragma once
+
+#include <cstring>
+
+#include "support/platform.h"
+#include "tinyvision/cuda/kernels.h"
+
+namespace tinyvision_kernels {
+
+__host__ __device__ float to_compute(float x) { return x; }
+__host__ __device__ double to_compute(double x) { return x; }
+__host__ __device__ float to_compute(bf16 x) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(x.bits) << 16;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+/// Rounds to the type of the array: to nearest, ties to even; a NaN stays one.
+template <class T>
+__host__ __device__ T from_compute(Accumulator<T> x) {
+  return x;
+}
+template <>
+__host__ __device__ bf16 from_compute<bf16>(float x) {
+  std::uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>(bits >> 16 | 0x40u)};
+  return {static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
+}
+
+/// ReLU keeps a NaN, as on the CPU.
+template <class A>
+__device__ A activate(A x, Activation activation) {
+  if (activation == Activation::none) return x;
+  if (x < A(0)) return A(0);
+  return activation == Activation::relu6 && x > A(6) ? A(6) : x;
+}
+
+/// dz where the activation with output z let its input pass, else 0.
+template <class A>
+__device__ A masked(A dz, A z, Activation activation) {
+  if (activation == Activation::none) return dz;
+  const bool passed = z > A(0) && (activation != Activation::relu6 || z < A(6));
+  return passed ? dz : A(0);
+}
+
+}  // namespace tinyvision_kernels

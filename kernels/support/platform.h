@@ -1,0 +1,86 @@
+// What a kernel is written in: CUDA, or the emulated device of emulation/emulation.hpp when no CUDA compiler reads it.
+//
+// Kernels keep to a common part: one-dimensional shared arrays declared with TV_SHARED, warp exchanges with a mask,
+// launches through TV_LAUNCH. Multiply-adds are written out as fused or not (nvcc runs with --fmad=false), so that the
+// emulated device rounds as a real one does.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#if defined(__CUDACC__)
+
+#include <cuda_runtime.h>
+
+#include <stdexcept>
+#include <string>
+
+/// An array shared by the threads of a block.
+#define TV_SHARED(type, name, count) __shared__ type name[count]
+
+namespace tinyvision_kernels {
+
+/// Throws std::runtime_error naming the kernel and its launch dimensions when the launch was refused.
+inline void check_launch(const char* name, dim3 grid, dim3 block) {
+  const cudaError_t error = cudaGetLastError();
+  if (error == cudaSuccess) return;
+  const auto text = [](dim3 d) { return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z); };
+  throw std::runtime_error("[cuda] " + std::string(name) + ", grid " + text(grid) + ", block " + text(block) + ": " +
+                           cudaGetErrorString(error));
+}
+
+}  // namespace tinyvision_kernels
+
+#define TV_LAUNCH(kernel, grid, block, stream, ...)                                 \
+  do {                                                                              \
+    kernel<<<(grid), (block), 0, static_cast<cudaStream_t>(stream)>>>(__VA_ARGS__); \
+    ::tinyvision_kernels::check_launch(#kernel, (grid), (block));                   \
+  } while (0)
+
+#else
+
+#include "emulation/emulation.hpp"
+
+#define __global__
+#define __device__ inline
+#define __host__
+#define __forceinline__
+#define __launch_bounds__(...)
+#define TV_SHARED(type, name, count) const ::emulation::Shared<type> name(__COUNTER__, (count))
+#define TV_LAUNCH(kernel, grid, block, stream, ...)                      \
+  do {                                                                   \
+    static_cast<void>(stream);                                           \
+    ::emulation::launch(#kernel, &kernel, (grid), (block), __VA_ARGS__); \
+  } while (0)
+
+using dim3 = emulation::Dim3;
+#define threadIdx (::emulation::current_block()->thread_index())
+#define blockIdx (::emulation::current_block()->index())
+#define blockDim (::emulation::current_block()->size())
+#define gridDim (::emulation::current_block()->grid())
+
+inline void __syncthreads() { ::emulation::current_block()->barrier(); }
+inline void __syncwarp(unsigned mask = ~0u) { ::emulation::current_block()->exchange(mask, 0); }
+template <class T>
+T __shfl_sync(unsigned mask, T value, int source) {
+  return ::emulation::read_slot<T>(::emulation::current_block()->exchange(mask, value), static_cast<unsigned>(source));
+}
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int bits) {
+  const unsigned source = ::emulation::lane() ^ static_cast<unsigned>(bits);
+  return ::emulation::read_slot<T>(::emulation::current_block()->exchange(mask, value), source);
+}
+template <class T>
+T __shfl_down_sync(unsigned mask, T value, unsigned distance) {
+  const unsigned lane = ::emulation::lane(), source = lane + distance < 32 ? lane + distance : lane;
+  return ::emulation::read_slot<T>(::emulation::current_block()->exchange(mask, value), source);
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate) {
+  const std::uint64_t* votes = ::emulation::current_block()->exchange(mask, predicate != 0 ? 1 : 0);
+  unsigned ballot = 0;
+  for (unsigned lane = 0; lane < 32; ++lane)
+    if (mask >> lane & 1u && ::emulation::read_slot<int>(votes, lane) != 0) ballot |= 1u << lane;
+  return ballot;
+}
+
+#endif

@@ -1,0 +1,202 @@
+// kernels/batch_norm.cu on the emulated device against tinyvision/reference/batch_norm.hpp.
+#include "tinyvision/reference/batch_norm.hpp"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "emulation/emulation.hpp"
+#include "tinyvision/core/random.hpp"
+#include "tinyvision/cuda/kernels.h"
+
+namespace {
+
+using namespace tinyvision;
+namespace device = tinyvision_emulated;
+using emulation::Order;
+
+float widen(device::bf16 x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16); }
+float widen(float x) { return x; }
+double widen(double x) { return x; }
+
+template <class T>
+T narrow(double x) {
+  return static_cast<T>(x);
+}
+template <>
+device::bf16 narrow<device::bf16>(double x) {  // to nearest, by comparing the two neighbours
+  const float value = static_cast<float>(x);
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const device::bf16 down{static_cast<std::uint16_t>(bits >> 16)}, up{static_cast<std::uint16_t>((bits >> 16) + 1)};
+  const float below = std::fabs(value - widen(down)), above = std::fabs(widen(up) - value);
+  if (below == above) return down.bits % 2 == 0 ? down : up;
+  return below < above ? down : up;
+}
+
+/// [rows, channels] with gaps after each row that must stay as they are.
+template <class T>
+struct Map {
+  Index rows, channels, pitch;
+  std::vector<T> values;
+  Map(Index rows_, Index channels_, Index gap, std::uint64_t seed)
+      : rows(rows_), channels(channels_), pitch(channels_ + gap), values(static_cast<std::size_t>(rows_ * pitch)) {
+    const Random random(9, Stream::test, seed);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = narrow<T>(random.normal(i));
+  }
+  T* data() { return values.data(); }
+};
+
+/// The largest |a - b| over the channels of each row, relative to the largest |b|; gaps must be equal.
+template <class T, class R>
+double difference(const Map<T>& a, const Map<R>& b) {
+  double largest = 0, worst = 0;
+  for (Index r = 0; r < a.rows; ++r)
+    for (Index c = 0; c < a.pitch; ++c) {
+      const double x = static_cast<double>(widen(a.values[static_cast<std::size_t>(r * a.pitch + c)]));
+      const double y = static_cast<double>(b.values[static_cast<std::size_t>(r * b.pitch + c)]);
+      if (c >= a.channels) {
+        EXPECT_EQ(x, y) << "a gap was written";
+      } else {
+        largest = std::max(largest, std::fabs(y)), worst = std::max(worst, std::fabs(x - y));
+      }
+    }
+  return largest == 0 ? worst : worst / largest;
+}
+template <class A>
+double difference(const std::vector<A>& a, const std::vector<double>& b) {
+  double largest = 0, worst = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    largest = std::max(largest, std::fabs(b[i])), worst = std::max(worst, std::fabs(static_cast<double>(a[i]) - b[i]));
+  return largest == 0 ? worst : worst / largest;
+}
+
+struct Case {
+  Index rows, channels, gap;
+  Activation activation;
+  bool residual, accumulate, gamma;
+};
+
+/// All four entries in a row on one case; every output must agree with the reference in f64 on the same inputs.
+template <class T>
+void check(const Case& k, double tolerance) {
+  using A = device::Accumulator<T>;
+  SCOPED_TRACE(::testing::Message() << k.rows << "x" << k.channels << " gap " << k.gap << " " << to_string(k.activation)
+                                    << " residual " << k.residual << " accumulate " << k.accumulate);
+  const auto n = static_cast<std::size_t>(k.channels);
+  const Map<T> x(k.rows, k.channels, k.gap, 1), residual(k.rows, k.channels, k.gap, 2),
+      dz(k.rows, k.channels, k.gap, 3);
+  const auto wide = [](const Map<T>& m) {
+    Map<double> w(m.rows, m.channels, m.pitch - m.channels, 0);
+    for (std::size_t i = 0; i < m.values.size(); ++i) w.values[i] = static_cast<double>(widen(m.values[i]));
+    return w;
+  };
+  Map<double> wx = wide(x), wr = wide(residual), wdz = wide(dz);
+  const Random random(10, Stream::test);
+  std::vector<A> gamma(n), shift(n);
+  for (std::size_t c = 0; c < n; ++c)
+    gamma[c] = static_cast<A>(random.uniform(c, 0.5, 1.5)), shift[c] = static_cast<A>(random.uniform(n + c, -1, 1));
+
+  std::vector<std::vector<char>> runs;
+  for (const Order order : {Order::forward, Order::backward}) {
+    emulation::device().order = order;
+    std::vector<A> work(static_cast<std::size_t>(device::batch_norm_workspace(k.rows, k.channels)));
+    std::vector<A> mean(n), variance(n), inv_std(n), scale(n), sum_dy(n), sum_dy_xhat(n);
+    device::batch_norm_statistics<T>(k.rows, k.channels, x.values.data(), x.pitch, mean.data(), variance.data(),
+                                     work.data(), nullptr);
+    std::vector<double> wmean(n), wvariance(n), winv(n), wscale(n), wshift(n), wgamma(n), wsum(n), wsum_xhat(n);
+    reference::batch_norm_statistics<double>(k.rows, k.channels, wx.data(), wx.pitch, wmean.data(), wvariance.data());
+    EXPECT_LE(difference(mean, wmean), tolerance * 4);
+    EXPECT_LE(difference(variance, wvariance), tolerance);
+    for (std::size_t c = 0; c < n; ++c) {  // the rest goes on from the kernels' own statistics
+      inv_std[c] = A(1) / std::sqrt(variance[c] + A(1e-3));
+      scale[c] = k.gamma ? gamma[c] * inv_std[c] : inv_std[c];
+      wmean[c] = static_cast<double>(mean[c]), winv[c] = static_cast<double>(inv_std[c]);
+      wscale[c] = static_cast<double>(scale[c]), wshift[c] = static_cast<double>(shift[c]);
+      wgamma[c] = static_cast<double>(gamma[c]);
+    }
+    Map<T> z(k.rows, k.channels, k.gap, 4);
+    Map<double> wz = wide(z);
+    device::batch_norm_apply<T>(k.rows, k.channels, x.values.data(), x.pitch, mean.data(), scale.data(), shift.data(),
+                                k.residual ? residual.values.data() : nullptr, residual.pitch,
+                                static_cast<device::Activation>(k.activation), z.data(), z.pitch, nullptr);
+    reference::batch_norm_apply<double>(k.rows, k.channels, wx.data(), wx.pitch, wmean.data(), wscale.data(),
+                                        wshift.data(), k.residual ? wr.data() : nullptr, wr.pitch, k.activation,
+                                        wz.data(), wz.pitch);
+    const double rounding = std::is_same_v<T, device::bf16> ? std::ldexp(1.0, -8) : 0;  // half a unit of 8 bits
+    EXPECT_LE(difference(z, wz), tolerance + rounding);
+
+    const bool needs_z = k.activation != Activation::none;
+    Map<double> own_z = wide(z);
+    device::batch_norm_backward_reduce<T>(k.rows, k.channels, dz.values.data(), dz.pitch, needs_z ? z.data() : nullptr,
+                                          z.pitch, x.values.data(), x.pitch, mean.data(), inv_std.data(),
+                                          static_cast<device::Activation>(k.activation), sum_dy_xhat.data(),
+                                          sum_dy.data(), work.data(), nullptr);
+    reference::batch_norm_backward_reduce<double>(
+        k.rows, k.channels, wdz.data(), wdz.pitch, needs_z ? own_z.data() : nullptr, own_z.pitch, wx.data(), wx.pitch,
+        wmean.data(), winv.data(), k.activation, wsum_xhat.data(), wsum.data());
+    EXPECT_LE(difference(sum_dy, wsum), tolerance * 4);
+    EXPECT_LE(difference(sum_dy_xhat, wsum_xhat), tolerance * 4);
+    for (std::size_t c = 0; c < n; ++c)
+      wsum[c] = static_cast<double>(sum_dy[c]), wsum_xhat[c] = static_cast<double>(sum_dy_xhat[c]);
+
+    Map<T> dx(k.rows, k.channels, k.gap, 5), side(k.rows, k.channels, k.gap, 6);
+    Map<double> wdx = wide(dx), wside = wide(side);
+    device::batch_norm_backward_apply<T>(
+        k.rows, k.channels, dz.values.data(), dz.pitch, needs_z ? z.data() : nullptr, z.pitch, x.values.data(), x.pitch,
+        mean.data(), inv_std.data(), k.gamma ? gamma.data() : nullptr, static_cast<device::Activation>(k.activation),
+        sum_dy_xhat.data(), sum_dy.data(), dx.data(), dx.pitch, k.accumulate, k.residual ? side.data() : nullptr,
+        side.pitch, k.accumulate, nullptr);
+    reference::batch_norm_backward_apply<double>(
+        k.rows, k.channels, wdz.data(), wdz.pitch, needs_z ? own_z.data() : nullptr, own_z.pitch, wx.data(), wx.pitch,
+        wmean.data(), winv.data(), k.gamma ? wgamma.data() : nullptr, k.activation, wsum_xhat.data(), wsum.data(),
+        wdx.data(), wdx.pitch, k.accumulate, k.residual ? wside.data() : nullptr, wside.pitch, k.accumulate);
+    EXPECT_LE(difference(dx, wdx), tolerance + rounding);
+    EXPECT_LE(difference(side, wside), tolerance + rounding);
+
+    std::vector<char> bytes;
+    const auto keep = [&](const auto& v) {
+      const char* begin = reinterpret_cast<const char*>(v.data());
+      bytes.insert(bytes.end(), begin, begin + v.size() * sizeof(v[0]));
+    };
+    keep(mean), keep(variance), keep(z.values), keep(sum_dy), keep(sum_dy_xhat), keep(dx.values), keep(side.values);
+    runs.push_back(bytes);
+  }
+  emulation::device().order = Order::forward;
+  EXPECT_EQ(runs[0], runs[1]) << "the order of the threads shows in the result";
+}
+
+std::vector<Case> cases() {
+  using enum Activation;
+  return {{1, 1, 0, none, false, false, true},     {1, 5, 3, relu, false, true, true},
+          {7, 33, 1, relu6, true, false, false},   {255, 8, 0, relu, true, true, true},
+          {256, 32, 0, relu6, false, false, true}, {257, 31, 2, none, true, true, false},
+          {1037, 70, 5, relu, true, false, true}};
+}
+
+TEST(BatchNormKernel, EqualsTheReferenceInF32) {
+  for (const Case& k : cases()) check<float>(k, 1e-5);
+}
+TEST(BatchNormKernel, EqualsTheReferenceInF64) {
+  for (const Case& k : cases()) check<double>(k, 1e-12);
+}
+TEST(BatchNormKernel, RoundsOnceInBf16) {
+  for (const Case& k : cases()) check<device::bf16>(k, 1e-5);
+}
+
+TEST(BatchNormKernel, ManyParts) {  // more rows than the least a block takes, times the most parts
+  check<float>({256 * 512 + 100, 1, 0, Activation::relu, false, false, true}, 1e-5);
+}
+
+TEST(BatchNormKernel, StatisticsFarFromZero) {
+  Map<float> x(3000, 4, 0, 1);
+  for (float& v : x.values) v = 1000 + 0.01f * v;
+  std::vector<float> mean(4), variance(4), work(static_cast<std::size_t>(device::batch_norm_workspace(3000, 4)));
+  device::batch_norm_statistics<float>(3000, 4, x.data(), 4, mean.data(), variance.data(), work.data(), nullptr);
+  std::vector<double> wide(x.values.begin(), x.values.end()), wmean(4), wvariance(4);
+  reference::batch_norm_statistics<double>(3000, 4, wide.data(), 4, wmean.data(), wvariance.data());
+  EXPECT_LE(difference(variance, wvariance), 1e-5) << "deviations are from a sample, not from zero";
+}
+
+}  // namespace

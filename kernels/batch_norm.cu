@@ -21,8 +21,6 @@ namespace {
 constexpr int lanes = 32, stripes = 8;
 constexpr Index least_rows = 256, most_parts = 512;
 
-Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
-
 /// Rows a block adds up.
 Index part_rows(Index rows) {
   const Index share = divide_up(rows, most_parts);
@@ -176,7 +174,6 @@ __global__ void __launch_bounds__(256)
 dim3 grid_of_parts(Index rows, Index channels) {
   return dim3(static_cast<unsigned>(divide_up(channels, lanes)), part_count(rows));
 }
-unsigned grid_of(Index elements) { return static_cast<unsigned>(divide_up(elements, 256)); }
 
 }  // namespace
 

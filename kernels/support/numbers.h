@@ -30,6 +30,11 @@ __host__ __device__ bf16 from_compute<bf16>(float x) {
   return {static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
 }
 
+inline Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
+
+/// Blocks of 256 threads for one thread per element.
+inline unsigned grid_of(Index elements) { return static_cast<unsigned>(divide_up(elements, 256)); }
+
 /// ReLU keeps a NaN, as on the CPU.
 template <class A>
 __device__ A activate(A x, Activation activation) {
@@ -44,6 +49,38 @@ __device__ A masked(A dz, A z, Activation activation) {
   if (activation == Activation::none) return dz;
   const bool passed = z > A(0) && (activation != Activation::relu6 || z < A(6));
   return passed ? dz : A(0);
+}
+
+/// v * scale + shift + residual, then the activation; rounds as the CPU kernels do.
+template <class T>
+__device__ T finish(Accumulator<T> v, const Epilogue<T>& e, Index pixel, Index channel) {
+  if (e.scale) {
+    v = fma(v, e.scale[channel], e.shift ? e.shift[channel] : Accumulator<T>(0));
+  } else if (e.shift) {
+    v += e.shift[channel];
+  }
+  if (e.residual) v += to_compute(e.residual[pixel * e.residual_pitch + channel]);
+  return from_compute<T>(activate(v, e.activation));
+}
+
+/// V neighbouring elements that are loaded and stored as one.
+template <class T, int V>
+struct alignas(sizeof(T) * V) Pack {
+  T v[V];
+};
+template <class T, int V>
+__device__ Pack<T, V> load_pack(const T* p) {
+  return *reinterpret_cast<const Pack<T, V>*>(p);
+}
+template <class T, int V>
+__device__ void store_pack(T* p, const Pack<T, V>& pack) {
+  *reinterpret_cast<Pack<T, V>*>(p) = pack;
+}
+
+/// Whether pixels of `channels` channels, `pitch` apart, can be read as packs of V.
+template <class T, int V>
+bool packs_fit(const T* p, Index channels, Index pitch) {
+  return channels % V == 0 && pitch % V == 0 && reinterpret_cast<std::uintptr_t>(p) % (sizeof(T) * V) == 0;
 }
 
 }  // namespace tinyvision_kernels

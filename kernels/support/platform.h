@@ -17,6 +17,8 @@
 
 /// An array shared by the threads of a block.
 #define TV_SHARED(type, name, count) __shared__ type name[count]
+/// Before a loop of known length whose variables must stay in registers.
+#define TV_UNROLL _Pragma("unroll")
 
 namespace tinyvision_kernels {
 
@@ -46,6 +48,7 @@ inline void check_launch(const char* name, dim3 grid, dim3 block) {
 #define __host__
 #define __forceinline__
 #define __launch_bounds__(...)
+#define TV_UNROLL
 #define TV_SHARED(type, name, count) const ::emulation::Shared<type> name(__COUNTER__, (count))
 #define TV_LAUNCH(kernel, grid, block, stream, ...)                      \
   do {                                                                   \
@@ -58,6 +61,8 @@ using dim3 = emulation::Dim3;
 #define blockIdx (::emulation::current_block()->index())
 #define blockDim (::emulation::current_block()->size())
 #define gridDim (::emulation::current_block()->grid())
+
+using std::fma;
 
 inline void __syncthreads() { ::emulation::current_block()->barrier(); }
 inline void __syncwarp(unsigned mask = ~0u) { ::emulation::current_block()->exchange(mask, 0); }

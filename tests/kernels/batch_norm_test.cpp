@@ -1,77 +1,12 @@
 // kernels/batch_norm.cu on the emulated device against tinyvision/reference/batch_norm.hpp.
 #include "tinyvision/reference/batch_norm.hpp"
 
-#include <gtest/gtest.h>
-
-#include <bit>
-#include <cmath>
-#include <cstring>
-
-#include "emulation/emulation.hpp"
-#include "tinyvision/core/random.hpp"
-#include "tinyvision/cuda/kernels.h"
+#include "kernels/device_map.hpp"
 
 namespace {
 
 using namespace tinyvision;
-namespace device = tinyvision_emulated;
-using emulation::Order;
-
-float widen(device::bf16 x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16); }
-float widen(float x) { return x; }
-double widen(double x) { return x; }
-
-template <class T>
-T narrow(double x) {
-  return static_cast<T>(x);
-}
-template <>
-device::bf16 narrow<device::bf16>(double x) {  // to nearest, by comparing the two neighbours
-  const float value = static_cast<float>(x);
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
-  const device::bf16 down{static_cast<std::uint16_t>(bits >> 16)}, up{static_cast<std::uint16_t>((bits >> 16) + 1)};
-  const float below = std::fabs(value - widen(down)), above = std::fabs(widen(up) - value);
-  if (below == above) return down.bits % 2 == 0 ? down : up;
-  return below < above ? down : up;
-}
-
-/// [rows, channels] with gaps after each row that must stay as they are.
-template <class T>
-struct Map {
-  Index rows, channels, pitch;
-  std::vector<T> values;
-  Map(Index rows_, Index channels_, Index gap, std::uint64_t seed)
-      : rows(rows_), channels(channels_), pitch(channels_ + gap), values(static_cast<std::size_t>(rows_ * pitch)) {
-    const Random random(9, Stream::test, seed);
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = narrow<T>(random.normal(i));
-  }
-  T* data() { return values.data(); }
-};
-
-/// The largest |a - b| over the channels of each row, relative to the largest |b|; gaps must be equal.
-template <class T, class R>
-double difference(const Map<T>& a, const Map<R>& b) {
-  double largest = 0, worst = 0;
-  for (Index r = 0; r < a.rows; ++r)
-    for (Index c = 0; c < a.pitch; ++c) {
-      const double x = static_cast<double>(widen(a.values[static_cast<std::size_t>(r * a.pitch + c)]));
-      const double y = static_cast<double>(b.values[static_cast<std::size_t>(r * b.pitch + c)]);
-      if (c >= a.channels) {
-        EXPECT_EQ(x, y) << "a gap was written";
-      } else {
-        largest = std::max(largest, std::fabs(y)), worst = std::max(worst, std::fabs(x - y));
-      }
-    }
-  return largest == 0 ? worst : worst / largest;
-}
-template <class A>
-double difference(const std::vector<A>& a, const std::vector<double>& b) {
-  double largest = 0, worst = 0;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    largest = std::max(largest, std::fabs(b[i])), worst = std::max(worst, std::fabs(static_cast<double>(a[i]) - b[i]));
-  return largest == 0 ? worst : worst / largest;
-}
-
+using namespace device_test;
 struct Case {
   Index rows, channels, gap;
   Activation activation;
@@ -87,20 +22,13 @@ void check(const Case& k, double tolerance) {
   const auto n = static_cast<std::size_t>(k.channels);
   const Map<T> x(k.rows, k.channels, k.gap, 1), residual(k.rows, k.channels, k.gap, 2),
       dz(k.rows, k.channels, k.gap, 3);
-  const auto wide = [](const Map<T>& m) {
-    Map<double> w(m.rows, m.channels, m.pitch - m.channels, 0);
-    for (std::size_t i = 0; i < m.values.size(); ++i) w.values[i] = static_cast<double>(widen(m.values[i]));
-    return w;
-  };
   Map<double> wx = wide(x), wr = wide(residual), wdz = wide(dz);
   const Random random(10, Stream::test);
   std::vector<A> gamma(n), shift(n);
   for (std::size_t c = 0; c < n; ++c)
     gamma[c] = static_cast<A>(random.uniform(c, 0.5, 1.5)), shift[c] = static_cast<A>(random.uniform(n + c, -1, 1));
 
-  std::vector<std::vector<char>> runs;
-  for (const Order order : {Order::forward, Order::backward}) {
-    emulation::device().order = order;
+  in_both_orders([&] {
     std::vector<A> work(static_cast<std::size_t>(device::batch_norm_workspace(k.rows, k.channels)));
     std::vector<A> mean(n), variance(n), inv_std(n), scale(n), sum_dy(n), sum_dy_xhat(n);
     device::batch_norm_statistics<T>(k.rows, k.channels, x.values.data(), x.pitch, mean.data(), variance.data(),
@@ -124,8 +52,7 @@ void check(const Case& k, double tolerance) {
     reference::batch_norm_apply<double>(k.rows, k.channels, wx.data(), wx.pitch, wmean.data(), wscale.data(),
                                         wshift.data(), k.residual ? wr.data() : nullptr, wr.pitch, k.activation,
                                         wz.data(), wz.pitch);
-    const double rounding = std::is_same_v<T, device::bf16> ? std::ldexp(1.0, -8) : 0;  // half a unit of 8 bits
-    EXPECT_LE(difference(z, wz), tolerance + rounding);
+    EXPECT_LE(difference(z, wz), tolerance + rounding<T>());
 
     const bool needs_z = k.activation != Activation::none;
     Map<double> own_z = wide(z);
@@ -152,19 +79,14 @@ void check(const Case& k, double tolerance) {
         k.rows, k.channels, wdz.data(), wdz.pitch, needs_z ? own_z.data() : nullptr, own_z.pitch, wx.data(), wx.pitch,
         wmean.data(), winv.data(), k.gamma ? wgamma.data() : nullptr, k.activation, wsum_xhat.data(), wsum.data(),
         wdx.data(), wdx.pitch, k.accumulate, k.residual ? wside.data() : nullptr, wside.pitch, k.accumulate);
-    EXPECT_LE(difference(dx, wdx), tolerance + rounding);
-    EXPECT_LE(difference(side, wside), tolerance + rounding);
+    EXPECT_LE(difference(dx, wdx), tolerance + rounding<T>());
+    EXPECT_LE(difference(side, wside), tolerance + rounding<T>());
 
     std::vector<char> bytes;
-    const auto keep = [&](const auto& v) {
-      const char* begin = reinterpret_cast<const char*>(v.data());
-      bytes.insert(bytes.end(), begin, begin + v.size() * sizeof(v[0]));
-    };
-    keep(mean), keep(variance), keep(z.values), keep(sum_dy), keep(sum_dy_xhat), keep(dx.values), keep(side.values);
-    runs.push_back(bytes);
-  }
-  emulation::device().order = Order::forward;
-  EXPECT_EQ(runs[0], runs[1]) << "the order of the threads shows in the result";
+    keep(bytes, mean), keep(bytes, variance), keep(bytes, z.values), keep(bytes, sum_dy), keep(bytes, sum_dy_xhat);
+    keep(bytes, dx.values), keep(bytes, side.values);
+    return bytes;
+  });
 }
 
 std::vector<Case> cases() {

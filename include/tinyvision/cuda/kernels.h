@@ -33,6 +33,60 @@ struct AccumulatorOf<double> {
 template <class T>
 using Accumulator = typename AccumulatorOf<T>::type;
 
+/// Geometry of a sliding window on NHWC maps; the members mean what tinyvision::WindowGeometry says.
+struct Window {
+  Index batch, in_h, in_w, in_c, in_pitch, out_h, out_w, out_c, out_pitch, kernel_h, kernel_w, stride_h, stride_w,
+      pad_top, pad_left;
+};
+
+/// What a convolution does to its result: act(v * scale[c] + shift[c] + residual). Null pointers leave their term out.
+template <class T>
+struct Epilogue {
+  const Accumulator<T>* scale;
+  const Accumulator<T>* shift;
+  const T* residual;
+  Index residual_pitch;
+  Activation activation;
+};
+
+// --- depthwise.cu -------------------------------------------------------------------------------------------------------
+
+/// y = epilogue(depthwise convolution of x). Weights [KH,KW,C,M] in Accumulator<T>, M = out_c / in_c. T may be bf16.
+template <class T>
+void depthwise_forward(const Window& g, const T* x, const Accumulator<T>* w, const Epilogue<T>& epilogue, T* y,
+                       Stream stream);
+
+/// dx (+)= the gradient for the input. T may be bf16.
+template <class T>
+void depthwise_backward_input(const Window& g, const T* dy, const Accumulator<T>* w, T* dx, bool accumulate,
+                              Stream stream);
+
+/// Elements of Accumulator<T> that `workspace` below must have.
+Index depthwise_workspace(const Window& g);
+
+/// dw (+)= the gradient for the weights. T may be bf16.
+template <class T>
+void depthwise_backward_weight(const Window& g, const T* x, const T* dy, Accumulator<T>* dw, bool accumulate,
+                               Accumulator<T>* workspace, Stream stream);
+
+// --- conv2d.cu ----------------------------------------------------------------------------------------------------------
+
+/// y = epilogue(convolution of x), weights [KH,KW,C,O]. T is float or double; the same bits as the CPU kernels.
+template <class T>
+void conv2d_forward(const Window& g, const T* x, const T* w, const Epilogue<T>& epilogue, T* y, Stream stream);
+
+/// dx (+)= the gradient for the input.
+template <class T>
+void conv2d_backward_input(const Window& g, const T* dy, const T* w, T* dx, bool accumulate, Stream stream);
+
+/// Elements of T that `workspace` below must have.
+Index conv2d_workspace(const Window& g);
+
+/// dw (+)= the gradient for the weights.
+template <class T>
+void conv2d_backward_weight(const Window& g, const T* x, const T* dy, T* dw, bool accumulate, T* workspace,
+                            Stream stream);
+
 // --- batch_norm.cu ------------------------------------------------------------------------------------------------------
 
 /// Elements of Accumulator<T> that `workspace` below must have.

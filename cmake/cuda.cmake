@@ -12,8 +12,9 @@ add_library(tinyvision_cuda STATIC ${kernels} ${vendor})
 add_library(tinyvision::cuda ALIAS tinyvision_cuda)
 target_include_directories(tinyvision_cuda PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/kernels)
 target_compile_features(tinyvision_cuda PRIVATE cuda_std_17)
-# As on the CPU, multiply-adds are fused where they are written so.
-target_compile_options(tinyvision_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false --Werror all-warnings>)
+# As on the CPU, multiply-adds are fused where they are written so. A kernel that spills registers does not build.
+target_compile_options(tinyvision_cuda PRIVATE
+  "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;--Werror;all-warnings;-Xptxas=--warn-on-spills,--warning-as-error>")
 target_link_libraries(tinyvision_cuda PUBLIC CUDA::cudart)
 
 target_compile_definitions(tinyvision INTERFACE TINYVISION_WITH_CUDA=1)

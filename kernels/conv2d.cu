@@ -112,7 +112,7 @@ __device__ void multiply_tile(const MatrixA& a, const MatrixB& b, Index rows, In
 
 /// C = epilogue([C +] A B).
 template <class T, class MatrixA, class MatrixB>
-__global__ void __launch_bounds__(threads* threads)
+__global__ void __launch_bounds__(threads* threads, 1)
     product(MatrixA a, MatrixB b, Index rows, Index columns, Index k, Epilogue<T> e, bool add, T* c, Index pitch) {
   T sum[per_thread][per_thread] = {};
   const Index first_row = static_cast<Index>(blockIdx.x) * side + threadIdx.y;
@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(threads* threads)
 
 /// partial[part] = A B over the part's share of k.
 template <class T, class MatrixA, class MatrixB>
-__global__ void __launch_bounds__(threads* threads)
+__global__ void __launch_bounds__(threads* threads, 1)
     product_in_parts(MatrixA a, MatrixB b, Index rows, Index columns, Index k, Index k_of_part, T* partial) {
   T sum[per_thread][per_thread] = {};
   const Index begin = static_cast<Index>(blockIdx.z) * k_of_part;

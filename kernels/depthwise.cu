@@ -21,7 +21,7 @@ namespace {
 
 /// Forward with windows KW wide and horizontal stride S: `tile` outputs of V channels per thread.
 template <class T, int V, int KW, int S, int tile>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 1)
     forward_rows(Window g, const T* x, const Accumulator<T>* w, Epilogue<T> e, T* y, Index groups) {
   using A = Accumulator<T>;
   const Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(256)
 
 /// Forward for any kernel, stride and multiplier: one output element per thread.
 template <class T>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 1)
     forward_elements(Window g, const T* x, const Accumulator<T>* w, Epilogue<T> e, T* y) {
   using A = Accumulator<T>;
   const Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(256)
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 1)
     gradient_of_input(Window g, const T* dy, const Accumulator<T>* w, T* dx, bool accumulate) {
   using A = Accumulator<T>;
   const Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -158,7 +158,7 @@ __global__ void __launch_bounds__(lanes* stripes)
 }
 
 template <class A>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 1)
     gradient_of_weights(Index weights, Index parts, const A* partial, A* dw, bool accumulate) {
   const Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= weights) return;

@@ -24,7 +24,7 @@ struct TrainChoice {
   tinyvision::Index steps = 1000, batch = 64, accumulate = 1, checkpoint_every = 200, warmup = 0;
   double lr = 0.01, weight_decay = 0, momentum = 0.9, bn_decay = 0, ema = 0, label_smoothing = 0, dropout_keep = 1,
          decay_rate = 0.975;
-  std::string schedule = "cosine", decay_set = "conv_fc", augment = "inception";
+  std::string schedule = "cosine", decay_set = "conv_fc", augment = "inception", logits_init = "zeros";
   bool ema_ramp_up = false, full_augmentation = false;
   std::vector<double> crops{0.875, 1};
 };
@@ -63,6 +63,12 @@ inline void add_train_options(CLI::App& app, TrainChoice& t) {
   app.add_option("--dropout-keep", t.dropout_keep, "probability of keeping a feature before the logits")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 1.0));
+  app.add_option(
+         "--logits-init", t.logits_init,
+         "how the new logits layer on pretrained weights begins: zeros, which spares the features the gradients "
+         "of random scores, or network (its own initialiser, as TF-Slim does)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"zeros", "network"}));
   app.add_option("--augment", t.augment, "augmentation of training images")
       ->capture_default_str()
       ->check(CLI::IsMember({"none", "flip", "shift_flip", "inception"}));
@@ -155,6 +161,9 @@ inline void train_and_report(const std::string& app, const TrainChoice& t, const
     if (t.network.weights.empty()) fail_usage("options", "--weights is required with --init weights");
     weights_digest = load_network(*network, t.network.weights, true);
     refuse_folded(*network, t.network.weights);
+    for (const Parameter& p : network->parameters())
+      if (t.logits_init == "zeros" && p.group == ParameterGroup::logits)
+        p.variable.set_value(Tensor::zeros(p.variable.shape()));
   }
   FineTuneOptions o = fine_tune_options(t, common, *network, static_cast<Index>(data.split.train.size()));
   o.run.folder = (std::filesystem::path(common.out) / "checkpoint").string();

@@ -8,9 +8,9 @@
 
 namespace tinyvision_kernels {
 
-__host__ __device__ float to_compute(float x) { return x; }
-__host__ __device__ double to_compute(double x) { return x; }
-__host__ __device__ float to_compute(bf16 x) {
+__host__ __device__ __forceinline__ float to_compute(float x) { return x; }
+__host__ __device__ __forceinline__ double to_compute(double x) { return x; }
+__host__ __device__ __forceinline__ float to_compute(bf16 x) {
   const std::uint32_t bits = static_cast<std::uint32_t>(x.bits) << 16;
   float value;
   memcpy(&value, &bits, sizeof value);
@@ -23,7 +23,7 @@ __host__ __device__ T from_compute(Accumulator<T> x) {
   return x;
 }
 template <>
-__host__ __device__ bf16 from_compute<bf16>(float x) {
+__host__ __device__ __forceinline__ bf16 from_compute<bf16>(float x) {
   std::uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>(bits >> 16 | 0x40u)};

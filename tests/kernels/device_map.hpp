@@ -61,6 +61,7 @@ double difference(const Map<T>& a, const Map<R>& b) {
       if (c >= a.channels) {
         EXPECT_EQ(x, y) << "a gap was written";
       } else {
+        EXPECT_EQ(std::isnan(x), std::isnan(y));
         largest = std::max(largest, std::fabs(y)), worst = std::max(worst, std::fabs(x - y));
       }
     }
@@ -69,8 +70,10 @@ double difference(const Map<T>& a, const Map<R>& b) {
 template <class A>
 double difference(const std::vector<A>& a, const std::vector<double>& b) {
   double largest = 0, worst = 0;
-  for (std::size_t i = 0; i < a.size(); ++i)
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(std::isnan(a[i]), std::isnan(b[i]));
     largest = std::max(largest, std::fabs(b[i])), worst = std::max(worst, std::fabs(static_cast<double>(a[i]) - b[i]));
+  }
   return largest == 0 ? worst : worst / largest;
 }
 

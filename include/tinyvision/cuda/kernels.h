@@ -120,4 +120,109 @@ void batch_norm_backward_apply(Index rows, Index channels, const T* dz, Index dz
                                const Accumulator<T>* sum_dy, T* dx, Index dx_pitch, bool accumulate, T* dresidual,
                                Index dresidual_pitch, bool accumulate_residual, Stream stream);
 
+// --- pool.cu ---------------------------------------------------------------------------------------------------------
+
+/// y = maximum of each window. argmax (nullable, [output pixels, out_c] packed) is the offset a * kernel_w + b of the
+/// first maximum in window order; the first NaN wins over numbers, and a window without a pixel gives -inf and 0. The
+/// window has at most 256 positions, which the caller checks. T may be bf16.
+template <class T>
+void max_pool_forward(const Window& g, const T* x, T* y, std::uint8_t* argmax, Stream stream);
+
+/// dx (+)= dy at the positions that argmax names. T may be bf16.
+template <class T>
+void max_pool_backward(const Window& g, const T* dy, const std::uint8_t* argmax, T* dx, bool accumulate, Stream stream);
+
+/// y = mean of the window's pixels inside the input; 0 when there are none. T may be bf16.
+template <class T>
+void average_pool_forward(const Window& g, const T* x, T* y, Stream stream);
+
+/// dx (+)= sum over the windows that contain the pixel of dy / (pixels of the window inside the input). T may be bf16.
+template <class T>
+void average_pool_backward(const Window& g, const T* dy, T* dx, bool accumulate, Stream stream);
+
+/// y[n,c] = mean over the `pixels` >= 1 of image n of x [batch*pixels, channels], `pitch` apart; y packed. T may be
+/// bf16.
+template <class T>
+void global_average_pool_forward(Index batch, Index pixels, Index channels, const T* x, Index pitch, T* y,
+                                 Stream stream);
+
+/// dx[n,p,c] (+)= dy[n,c] / pixels; dy packed. T may be bf16.
+template <class T>
+void global_average_pool_backward(Index batch, Index pixels, Index channels, const T* dy, T* dx, Index pitch,
+                                  bool accumulate, Stream stream);
+
+// --- loss.cu ---------------------------------------------------------------------------------------------------------
+
+/// losses[r] = -sum_k t_k log p_k, p = softmax of row r of logits [rows, classes] `pitch` apart, t = (1-s)
+/// onehot(label) + s/K with s = label_smoothing; in double inside. probabilities (nullable, packed) gets p. Labels are
+/// not looked at: the caller has checked that they lie in [0, classes), for instance when a batch was read on the host.
+/// T is float or double.
+template <class T>
+void softmax_cross_entropy_forward(Index rows, Index classes, const T* logits, Index pitch, const std::int64_t* labels,
+                                   T label_smoothing, T* losses, T* probabilities, Stream stream);
+
+/// dlogits (+)= upstream * (p - t), with p as the forward pass left it; rows of dlogits `pitch` apart.
+template <class T>
+void softmax_cross_entropy_backward(Index rows, Index classes, const T* probabilities, const std::int64_t* labels,
+                                    T label_smoothing, T upstream, T* dlogits, Index pitch, bool accumulate,
+                                    Stream stream);
+
+/// losses[r] = sum_k w_k (max(z,0) - z t + log(1 + exp(-|z|))), z the logits `pitch` apart; targets and weights
+/// (nullable: 1) are [rows, classes] packed. T is float or double.
+template <class T>
+void sigmoid_cross_entropy_forward(Index rows, Index classes, const T* logits, Index pitch, const T* targets,
+                                   const T* weights, T* losses, Stream stream);
+
+/// dlogits (+)= upstream * w * (logistic(z) - t).
+template <class T>
+void sigmoid_cross_entropy_backward(Index rows, Index classes, const T* logits, Index pitch, const T* targets,
+                                    const T* weights, T upstream, T* dlogits, Index dlogits_pitch, bool accumulate,
+                                    Stream stream);
+
+// --- elementwise.cu --------------------------------------------------------------------------------------------------
+
+/// y = act(x); every array is [rows, channels] with its own pitch. y may be x. T may be bf16, here and below.
+template <class T>
+void activation_forward(Index rows, Index channels, const T* x, Index x_pitch, Activation activation, T* y,
+                        Index y_pitch, Stream stream);
+
+/// dx (+)= dy where the activation with output y let its input pass, else 0. dx may be dy where it is not added to.
+template <class T>
+void activation_backward(Index rows, Index channels, const T* dy, Index dy_pitch, const T* y, Index y_pitch,
+                         Activation activation, T* dx, Index dx_pitch, bool accumulate, Stream stream);
+
+/// y = act(a + b). y may be a or b: y += x is add(y, x, none, y).
+template <class T>
+void add(Index rows, Index channels, const T* a, Index a_pitch, const T* b, Index b_pitch, Activation activation, T* y,
+         Index y_pitch, Stream stream);
+
+/// y (+)= alpha * x. y may be x.
+template <class T>
+void scale(Index rows, Index channels, const T* x, Index x_pitch, Accumulator<T> alpha, T* y, Index y_pitch,
+           bool accumulate, Stream stream);
+
+/// y (+)= x: channels of one map put beside those of another (concatenation), or taken out of it (its derivative), by
+/// pointers to the first channel.
+template <class T>
+void copy_channels(Index rows, Index channels, const T* x, Index x_pitch, T* y, Index y_pitch, bool accumulate,
+                   Stream stream);
+
+/// y [batch, top+h+bottom, left+w+right, channels] = x [batch, h, w, channels] surrounded by zeros; with `accumulate` x
+/// is added to the inner part of y. Amounts are not negative.
+template <class T>
+void zero_pad(Index batch, Index h, Index w, Index channels, const T* x, Index x_pitch, Index top, Index bottom,
+              Index left, Index right, T* y, Index y_pitch, bool accumulate, Stream stream);
+
+/// y [batch, out_h, out_w, channels] (+)= the part of x [batch, h, w, channels] from row `top`, column `left` on, which
+/// lies inside x.
+template <class T>
+void crop(Index batch, Index h, Index w, Index channels, const T* x, Index x_pitch, Index top, Index left, Index out_h,
+          Index out_w, T* y, Index y_pitch, bool accumulate, Stream stream);
+
+/// y (+)= x / keep where Random(seed, Stream::dropout, step).uniform(row * channels + c) < keep, else 0, with the bits
+/// of tinyvision/core/random.hpp; 0 < keep <= 1. Applied to dy it is the derivative. y may be x.
+template <class T>
+void dropout(Index rows, Index channels, std::uint64_t seed, std::uint64_t step, Accumulator<T> keep, const T* x,
+             Index x_pitch, T* y, Index y_pitch, bool accumulate, Stream stream);
+
 }  // namespace tinyvision_kernels

@@ -1,0 +1,72 @@
+"""Registers, stack and spills of every kernel, as ptxas reports them: a Markdown table on standard output.
+
+    python3 kernels/resources.py [--architectures sm_80,sm_90a,sm_120] > docs/kernels/resources.md
+
+Exit code 1 when a kernel spills registers.
+"""
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+ENTRY = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
+STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
+
+
+def report(kernel, architecture, folder):
+    """{mangled name: (registers, shared bytes, stack bytes, spilled bytes)} of one file."""
+    command = ["nvcc", "-std=c++17", "--fmad=false", f"-arch={architecture}", "-Xptxas", "-v", "-cubin",
+               f"-I{ROOT / 'kernels'}", f"-I{ROOT / 'include'}", str(kernel), "-o", str(folder / "out.cubin")]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    found, name, stack = {}, None, (0, 0, 0)
+    for line in text.splitlines():
+        if match := ENTRY.search(line):
+            name = match[1]
+        elif match := STACK.search(line):
+            stack = tuple(map(int, match.groups()))
+        elif (match := USED.search(line)) and name:
+            found[name] = (int(match[1]), int(match[2] or 0), stack[0], stack[1] + stack[2])
+            name = None
+    return found
+
+
+def readable(names):
+    """Short C++ names: no parameters, no namespaces."""
+    text = subprocess.run(["c++filt", "-p"], input="\n".join(names), check=True, capture_output=True, text=True).stdout
+    short = []
+    for line in text.splitlines():
+        line = re.sub(r"tinyvision_kernels::|\(anonymous namespace\)::|^void ", "", line)
+        short.append(re.sub(r"\s+", " ", line).strip())
+    return dict(zip(names, short))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--architectures", default="sm_80,sm_90a,sm_120")
+    architectures = parser.parse_args().architectures.split(",")
+    version = subprocess.run(["nvcc", "--version"], check=True, capture_output=True, text=True).stdout
+    version = re.search(r"release [^,]+, (V[\d.]+)", version)[1]
+    print("# Registers and spills\n\nWhat ptxas says of every kernel, by `./tv kernels` (nvcc " + version + "). A spill fails "
+          "the build. Registers are\nper thread; shared memory and stack in bytes, the largest of the architectures.\n")
+    print("| file | kernel | " + " | ".join(architectures) + " | shared | stack | spilled |")
+    print("|---|---|" + "---|" * (len(architectures) + 3))
+    spilled = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for kernel in sorted((ROOT / "kernels").glob("*.cu")):
+            reports = [report(kernel, architecture, pathlib.Path(folder)) for architecture in architectures]
+            names = readable(list(reports[0]))
+            for mangled, short in sorted(names.items(), key=lambda item: item[1]):
+                rows = [r[mangled] for r in reports if mangled in r]
+                largest = [max(row[i] for row in rows) for i in (1, 2, 3)]
+                spilled += largest[2]
+                cells = [kernel.name, f"`{short}`", *(str(row[0]) for row in rows), *map(str, largest)]
+                print("| " + " | ".join(cells) + " |")
+    return 1 if spilled else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

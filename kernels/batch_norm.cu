@@ -46,7 +46,7 @@ __device__ void add_stripes(A& first, A& second) {
 
 /// partial[part][channel] = {sum d, sum d^2} with d = x - x of the part's first row.
 template <class T>
-__global__ void __launch_bounds__(lanes* stripes)
+__global__ void __launch_bounds__(lanes* stripes, 1)
     statistics_of_parts(Index rows, Index channels, Index rows_of_part, const T* x, Index pitch,
                         Accumulator<T>* partial) {
   using A = Accumulator<T>;
@@ -108,7 +108,7 @@ __global__ void __launch_bounds__(256)
 
 /// partial[part][channel] = {sum dy, sum dy * (x - mean)}.
 template <class T>
-__global__ void __launch_bounds__(lanes* stripes)
+__global__ void __launch_bounds__(lanes* stripes, 1)
     gradient_sums_of_parts(Index rows, Index channels, Index rows_of_part, const T* dz, Index dz_pitch, const T* z,
                            Index z_pitch, const T* x, Index x_pitch, const Accumulator<T>* mean, Activation activation,
                            Accumulator<T>* partial) {

@@ -134,7 +134,7 @@ Index part_count(const Window& g) { return divide_up(g.batch * g.out_h * g.out_w
 
 /// partial[part][tap][o] for tap blockIdx.z.
 template <class T>
-__global__ void __launch_bounds__(lanes* stripes)
+__global__ void __launch_bounds__(lanes* stripes, 1)
     gradient_of_weights_in_parts(Window g, const T* x, const T* dy, Index pixels_of_part, Accumulator<T>* partial) {
   using A = Accumulator<T>;
   const Index o = static_cast<Index>(blockIdx.x) * lanes + threadIdx.x, c = o / (g.out_c / g.in_c);

@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(256) average_backward(Window g, const T* dy, T
 }
 
 template <class T>
-__global__ void __launch_bounds__(lanes* stripes)
+__global__ void __launch_bounds__(lanes* stripes, 1)
     global_forward(Index pixels, Index channels, const T* x, Index pitch, T* y) {
   using A = Accumulator<T>;
   const int lane = static_cast<int>(threadIdx.x), first = static_cast<int>(threadIdx.y);

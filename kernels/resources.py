@@ -18,7 +18,7 @@ USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
 
 
 def report(kernel, architecture, folder):
-    """{mangled name: (registers, shared bytes, stack bytes, spilled bytes)} of one file."""
+    """{short name: (registers, shared bytes, stack bytes, spilled bytes)} of one file."""
     command = ["nvcc", "-std=c++17", "--fmad=false", f"-arch={architecture}", "-Xptxas", "-v", "-cubin",
                f"-I{ROOT / 'kernels'}", f"-I{ROOT / 'include'}", str(kernel), "-o", str(folder / "out.cubin")]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stderr
@@ -31,17 +31,18 @@ def report(kernel, architecture, folder):
         elif (match := USED.search(line)) and name:
             found[name] = (int(match[1]), int(match[2] or 0), stack[0], stack[1] + stack[2])
             name = None
-    return found
+    # A mangled name holds a number of the compilation, so only the short one is the same for every architecture.
+    return dict(zip(readable(found), found.values()))
 
 
 def readable(names):
-    """Short C++ names: no parameters, no namespaces."""
+    """The mangled names as short C++ names: no parameters, no namespaces."""
     text = subprocess.run(["c++filt", "-p"], input="\n".join(names), check=True, capture_output=True, text=True).stdout
     short = []
     for line in text.splitlines():
         line = re.sub(r"tinyvision_kernels::|\(anonymous namespace\)::|^void ", "", line)
         short.append(re.sub(r"\s+", " ", line).strip())
-    return dict(zip(names, short))
+    return short
 
 
 def main():
@@ -58,9 +59,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for kernel in sorted((ROOT / "kernels").glob("*.cu")):
             reports = [report(kernel, architecture, pathlib.Path(folder)) for architecture in architectures]
-            names = readable(list(reports[0]))
-            for mangled, short in sorted(names.items(), key=lambda item: item[1]):
-                rows = [r[mangled] for r in reports if mangled in r]
+            for short in sorted(reports[0]):
+                rows = [r[short] for r in reports]
                 largest = [max(row[i] for row in rows) for i in (1, 2, 3)]
                 spilled += largest[2]
                 cells = [kernel.name, f"`{short}`", *(str(row[0]) for row in rows), *map(str, largest)]

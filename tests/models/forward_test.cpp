@@ -132,13 +132,15 @@ TEST(Forward, WidthsOfMobilenetV1) {
     options.classes = 1000;
     options.width = width;
     Index count = 0;
-    for (const Parameter& p : make_network("mobilenet_v1", options)->parameters())
+    const auto network = make_network("mobilenet_v1", options);
+    for (const Parameter& p : network->parameters())
       if (p.trainable()) count += p.variable.shape().count();
     EXPECT_NEAR(static_cast<double>(count) / 1e6, millions, 0.05) << width;
   }
   NetworkOptions narrow;
   narrow.width = 0.01;  // never below 8 channels
-  for (const Parameter& p : make_network("mobilenet_v1", narrow)->parameters())
+  const auto narrow_network = make_network("mobilenet_v1", narrow);
+  for (const Parameter& p : narrow_network->parameters())
     if (p.kind == ParameterKind::bn_beta) {
       EXPECT_GE(p.variable.shape()[0], 8) << p.name;
     }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace tinyvision_kernels {
 
@@ -224,5 +225,94 @@ void crop(Index batch, Index h, Index w, Index channels, const T* x, Index x_pit
 template <class T>
 void dropout(Index rows, Index channels, std::uint64_t seed, std::uint64_t step, Accumulator<T> keep, const T* x,
              Index x_pitch, T* y, Index y_pitch, bool accumulate, Stream stream);
+
+// --- optimizer.cu ----------------------------------------------------------------------------------------------------
+
+/// One tensor under optimisation; pointers to device memory, `count` elements each.
+template <class T>
+struct OptimizerEntry {
+  T* weight;
+  const T* gradient;  ///< null: the weight stays
+  T* velocity;        ///< may be null where gradient is
+  T* average;         ///< moving average, or null
+  bf16* copy;         ///< the weight in bf16, or null
+  Index count;
+  bool decays;  ///< whether weight decay applies
+};
+
+/// A stretch of optimizer_chunk_size elements, fewer at the end, of tensor `entry`, beginning at element `begin`.
+struct OptimizerChunk {
+  Index entry, begin;
+};
+inline constexpr Index optimizer_chunk_size = 4096;
+
+/// What may change from step to step; in device memory, so that a captured graph can be replayed with other values.
+struct OptimizerSettings {
+  double learning_rate, momentum, weight_decay;
+  double average_decay;  ///< with `ramp_up`: min(average_decay, (1 + step) / (10 + step))
+  Index step;            ///< steps before this one
+  bool ramp_up;
+};
+
+/// The chunks of `entries` tensors of counts[i] elements: tensor by tensor, from the first element on. On the host.
+std::vector<OptimizerChunk> optimizer_chunks(Index entries, const Index* counts);
+
+/// g = gradient + weight_decay * w where the tensor decays, v = momentum * v + g, w -= learning_rate * (g + momentum *
+/// v); then average = d * average + (1 - d) * w and copy = w rounded to bf16; for every tensor in one launch. The
+/// gradient is not written. Without a gradient the average and the copy alone are. Tables and settings are in device
+/// memory. T is float or double: the bits of tinyvision::Sgd and tinyvision::Ema.
+template <class T>
+void optimizer_update(const OptimizerEntry<T>* entries, const OptimizerChunk* chunks, Index chunk_count,
+                      const OptimizerSettings* settings, Stream stream);
+
+// --- reduce.cu -------------------------------------------------------------------------------------------------------
+
+/// Doubles that `workspace` below must have.
+Index sum_workspace(Index count);
+
+/// *total (+)= sum of x[i], in double. count may be 0. T may be bf16, here and below.
+template <class T>
+void sum(Index count, const T* x, double* total, bool accumulate, double* workspace, Stream stream);
+
+/// *total (+)= sum of x[i]^2, squared and added in double.
+template <class T>
+void sum_of_squares(Index count, const T* x, double* total, bool accumulate, double* workspace, Stream stream);
+
+/// *finite = 1 when no element is infinite or NaN, else 0; with `accumulate` a 0 that was there stays.
+template <class T>
+void all_finite(Index count, const T* x, std::int32_t* finite, bool accumulate, Stream stream);
+
+/// indices[r] = index of the first largest element of row r of x [rows, channels], rows `pitch` apart; the first NaN,
+/// if any, counts as largest. channels >= 1.
+template <class T>
+void argmax(Index rows, Index channels, const T* x, Index pitch, std::int64_t* indices, Stream stream);
+
+/// *equal (+)= number of i with a[i] == b[i]: with predictions and labels, the correct ones. A label of -1 never is.
+void count_equal(Index count, const std::int64_t* a, const std::int64_t* b, std::int64_t* equal, bool accumulate,
+                 Stream stream);
+
+// --- input.cu --------------------------------------------------------------------------------------------------------
+
+/// Where an 8-bit RGB image lies in a buffer and which part of it is wanted; the members mean what tinyvision::data's
+/// Image and Box say. The part is not empty and lies inside the image, which the caller checks.
+struct InputImage {
+  Index offset;  ///< bytes from the start of the buffer to the first pixel
+  Index height, width, top, left, crop_height, crop_width;
+  bool flip;  ///< exchange left and right
+};
+
+/// y = resized * scale[c] + shift[c], where `resized` comes of bytes * byte_scale. tinyvision::data's `inception` is
+/// 1/255, 2, -1 and its `rgb_mean` 1, 1, -mean, to the bit.
+struct InputNormalisation {
+  float byte_scale;
+  float scale[3], shift[3];
+};
+
+/// y [images, out_h, out_w, 3] = crop, TensorFlow 1's bilinear resize, flip and normalisation of 8-bit images that lie
+/// in `bytes`; the table is in device memory. T is float, with the bits of tinyvision::data::resize_crop and normalise,
+/// or bf16, which rounds them.
+template <class T>
+void input_images(Index images, const std::uint8_t* bytes, const InputImage* table,
+                  const InputNormalisation& normalisation, Index out_h, Index out_w, T* y, Stream stream);
 
 }  // namespace tinyvision_kernels

@@ -10,22 +10,19 @@
 //   forward     output pixels   o          k = (a, b, c)       x at the window's place     w
 //   dx          input pixels    c          k = (a', b', o)     dy that tap (a, b) reaches  w[a,b,c,o], a = KH-1-a', b alike
 //   dw          (a, b, c)       o          output pixels       x at the window's place     dy
-// A block of 16 x 16 threads makes a 64 x 64 tile of C, 4 x 4 elements per thread 16 apart, so that shared memory is read
-// without bank conflicts. It walks along k in steps of 16: A's and B's slices are gathered into shared memory, then every
-// thread multiplies a column of A by a row of B in registers.
+// Threads: a block of 16 x 16 threads makes a 64 x 64 tile of C (support/tile_product.h).
 //
 // Repeatability: forward and dx are one chain of fused multiply-adds in ascending k, the bits of the CPU kernels; dw is
 // summed in parts of the pixels, whose number depends on the shape alone, and the parts are added in order in double.
-#include "support/numbers.h"
+#include "support/tile_product.h"
 
 namespace tinyvision_kernels {
 namespace {
 
-constexpr int side = 64, depth = 16, threads = 16, per_thread = side / threads;
-
 /// A of the forward product and, transposed, of dw.
 template <class T>
 struct WindowsOfInput {
+  static constexpr bool down = false;
   Window g;
   const T* x;
   Index taps_and_channels() const { return g.kernel_h * g.kernel_w * g.in_c; }
@@ -41,6 +38,7 @@ struct WindowsOfInput {
 /// A of dx: taps in descending order, which is the ascending order of output positions.
 template <class T>
 struct ReachedGradients {
+  static constexpr bool down = false;
   Window g;
   const T* dy;
   __device__ T at(Index pixel, Index k) const {
@@ -57,6 +55,7 @@ struct ReachedGradients {
 /// B of dx: k = (a', b', o) down, input channels across.
 template <class T>
 struct FlippedWeights {
+  static constexpr bool down = true;
   Window g;
   const T* w;
   __device__ T at(Index k, Index c) const {
@@ -65,79 +64,6 @@ struct FlippedWeights {
   }
 };
 
-/// A matrix as it lies: element (row, column) at data[row * pitch + column].
-template <class T>
-struct Plain {
-  const T* data;
-  Index pitch;
-  __device__ T at(Index row, Index column) const { return data[row * pitch + column]; }
-};
-
-template <class T, class Matrix>
-struct Transposed {
-  Matrix matrix;
-  __device__ T at(Index row, Index column) const { return matrix.at(column, row); }
-};
-
-/// The 4 x 4 elements of A B that belong to this thread, over k in [k_begin, k_end), added to `sum`.
-template <class T, class MatrixA, class MatrixB>
-__device__ void multiply_tile(const MatrixA& a, const MatrixB& b, Index rows, Index columns, Index k_begin, Index k_end,
-                              T (&sum)[per_thread][per_thread]) {
-  TV_SHARED(T, slice_a, depth * side);
-  TV_SHARED(T, slice_b, depth * side);
-  const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y), thread = ty * threads + tx;
-  const Index first_row = static_cast<Index>(blockIdx.x) * side, first_column = static_cast<Index>(blockIdx.y) * side;
-  for (Index k0 = k_begin; k0 < k_end; k0 += depth) {
-    for (int i = thread; i < depth * side; i += threads * threads) {
-      // Neighbouring threads take neighbouring k of A and neighbouring columns of B: each is contiguous in memory.
-      const Index row = first_row + i / depth, k_a = k0 + i % depth;
-      slice_a[i % depth * side + i / depth] = row < rows && k_a < k_end ? a.at(row, k_a) : T(0);
-      const Index column = first_column + i % side, k_b = k0 + i / side;
-      slice_b[i] = column < columns && k_b < k_end ? b.at(k_b, column) : T(0);
-    }
-    __syncthreads();
-    for (int k = 0; k < depth; ++k) {
-      T left[per_thread], right[per_thread];
-      TV_UNROLL
-      for (int i = 0; i < per_thread; ++i) left[i] = slice_a[k * side + ty + i * threads];
-      TV_UNROLL
-      for (int j = 0; j < per_thread; ++j) right[j] = slice_b[k * side + tx + j * threads];
-      TV_UNROLL
-      for (int i = 0; i < per_thread; ++i) TV_UNROLL
-      for (int j = 0; j < per_thread; ++j) sum[i][j] = fma(left[i], right[j], sum[i][j]);
-    }
-    __syncthreads();
-  }
-}
-
-/// C = epilogue([C +] A B).
-template <class T, class MatrixA, class MatrixB>
-__global__ void __launch_bounds__(threads* threads, 1)
-    product(MatrixA a, MatrixB b, Index rows, Index columns, Index k, Epilogue<T> e, bool add, T* c, Index pitch) {
-  T sum[per_thread][per_thread] = {};
-  const Index first_row = static_cast<Index>(blockIdx.x) * side + threadIdx.y;
-  const Index first_column = static_cast<Index>(blockIdx.y) * side + threadIdx.x;
-  if (add) {
-    TV_UNROLL
-    for (int i = 0; i < per_thread; ++i) {
-      TV_UNROLL
-      for (int j = 0; j < per_thread; ++j) {
-        const Index row = first_row + i * threads, column = first_column + j * threads;
-        if (row < rows && column < columns) sum[i][j] = c[row * pitch + column];
-      }
-    }
-  }
-  multiply_tile<T>(a, b, rows, columns, 0, k, sum);
-  TV_UNROLL
-  for (int i = 0; i < per_thread; ++i) {
-    TV_UNROLL
-    for (int j = 0; j < per_thread; ++j) {
-      const Index row = first_row + i * threads, column = first_column + j * threads;
-      if (row < rows && column < columns) c[row * pitch + column] = finish(sum[i][j], e, row, column);
-    }
-  }
-}
-
 /// partial[part] = A B over the part's share of k.
 template <class T, class MatrixA, class MatrixB>
 __global__ void __launch_bounds__(threads* threads, 1)
@@ -145,16 +71,9 @@ __global__ void __launch_bounds__(threads* threads, 1)
   T sum[per_thread][per_thread] = {};
   const Index begin = static_cast<Index>(blockIdx.z) * k_of_part;
   multiply_tile<T>(a, b, rows, columns, begin, begin + k_of_part < k ? begin + k_of_part : k, sum);
-  TV_UNROLL
-  for (int i = 0; i < per_thread; ++i) {
-    TV_UNROLL
-    for (int j = 0; j < per_thread; ++j) {
-      const Index row = static_cast<Index>(blockIdx.x) * side + threadIdx.y + i * threads;
-      const Index column = static_cast<Index>(blockIdx.y) * side + threadIdx.x + j * threads;
-      if (row < rows && column < columns)
-        partial[(static_cast<Index>(blockIdx.z) * rows + row) * columns + column] = sum[i][j];
-    }
-  }
+  for_each_element(rows, columns, sum, [=](Index row, Index column, T& value) {
+    partial[(static_cast<Index>(blockIdx.z) * rows + row) * columns + column] = value;
+  });
 }
 
 template <class T>
@@ -165,11 +84,6 @@ __global__ void __launch_bounds__(256)
   double sum = accumulate ? static_cast<double>(to[i]) : 0.0;
   for (Index part = 0; part < parts; ++part) sum += static_cast<double>(partial[part * count + i]);
   to[i] = static_cast<T>(sum);
-}
-
-dim3 tiles(Index rows, Index columns, Index parts = 1) {
-  return dim3(static_cast<unsigned>(divide_up(rows, side)), static_cast<unsigned>(divide_up(columns, side)),
-              static_cast<unsigned>(parts));
 }
 
 Index output_pixels(const Window& g) { return g.batch * g.out_h * g.out_w; }
@@ -187,8 +101,7 @@ template <class T>
 void conv2d_forward(const Window& g, const T* x, const T* w, const Epilogue<T>& e, T* y, Stream stream) {
   const WindowsOfInput<T> a{g, x};
   const Plain<T> b{w, g.out_c};
-  TV_LAUNCH((product<T, WindowsOfInput<T>, Plain<T>>), tiles(output_pixels(g), g.out_c), dim3(threads, threads), stream,
-            a, b, output_pixels(g), g.out_c, a.taps_and_channels(), e, false, y, g.out_pitch);
+  multiply<T>(a, b, output_pixels(g), g.out_c, a.taps_and_channels(), T(0), e, y, g.out_pitch, stream);
 }
 
 template <class T>
@@ -197,8 +110,8 @@ void conv2d_backward_input(const Window& g, const T* dy, const T* w, T* dx, bool
   const FlippedWeights<T> b{g, w};
   const Index pixels = g.batch * g.in_h * g.in_w;
   const Epilogue<T> nothing{nullptr, nullptr, nullptr, 0, Activation::none};
-  TV_LAUNCH((product<T, ReachedGradients<T>, FlippedWeights<T>>), tiles(pixels, g.in_c), dim3(threads, threads), stream,
-            a, b, pixels, g.in_c, g.kernel_h * g.kernel_w * g.out_c, nothing, accumulate, dx, g.in_pitch);
+  multiply<T>(a, b, pixels, g.in_c, g.kernel_h * g.kernel_w * g.out_c, accumulate ? T(1) : T(0), nothing, dx,
+              g.in_pitch, stream);
 }
 
 Index conv2d_workspace(const Window& g) { return part_count(g) * g.kernel_h * g.kernel_w * g.in_c * g.out_c; }

@@ -88,6 +88,15 @@ template <class T>
 void conv2d_backward_weight(const Window& g, const T* x, const T* dy, T* dw, bool accumulate, T* workspace,
                             Stream stream);
 
+// --- gemm.cu ---------------------------------------------------------------------------------------------------------
+
+/// C = alpha * op(A) * op(B) + beta * C, row-major; op(A) is m x k, op(B) k x n, C m x n, op transposes when its flag
+/// is set, and ld* are the distances between stored rows. C is not read where beta is 0. T is float or double; the same
+/// bits as tinyvision::reference::gemm: one chain of multiply-adds per element, in ascending k from beta * C.
+template <class T>
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, Index lda, const T* b,
+          Index ldb, T beta, T* c, Index ldc, Stream stream);
+
 // --- batch_norm.cu ------------------------------------------------------------------------------------------------------
 
 /// Elements of Accumulator<T> that `workspace` below must have.

@@ -1,19 +1,21 @@
-// Reductions: sums, sums of squares, whether all elements are finite, the largest element of each row, and how many
-// predictions are right.
+// Reductions: sums, sums of squares, sums of columns, whether all elements are finite, the largest element of each row,
+// and how many predictions are right.
 //
 //   total = sum x_i  or  sum x_i^2,  in double
+//   dbias of column c (+)= sum over rows of dy[r,c],  in double
 //   finite = no x_i is infinite or NaN
 //   index of row r = first largest element; the first NaN, if any, counts as largest
 // (tinyvision/reference/reduce.hpp is the specification.)
 //
 // Threads. Sums: the array is cut into at most 1024 parts of at least 4096 elements; a block of 256 threads adds one
-// part, thread t the elements t, t + 256, ... of it, and one block then adds the parts in the same way. Largest
+// part, thread t the elements t, t + 256, ... of it, and one block then adds the parts in the same way. Columns: blocks
+// of 32 x 8 threads add parts of the rows (support/column_sums.h), then one thread per column the parts. Largest
 // elements: a warp per row, lane t sees elements t, t + 32, .... All finite: one thread for every 256th element of a
 // part, cut as for the sums.
 //
 // Repeatability. How an array is cut depends on its length alone; the lanes of a warp are added in a fixed tree, the
 // warps in order. Nothing is added atomically; the threads that find an element not finite all store the same 0.
-#include "support/numbers.h"
+#include "support/column_sums.h"
 
 namespace tinyvision_kernels {
 namespace {
@@ -57,6 +59,17 @@ __global__ void __launch_bounds__(threads) sum_all(Index parts, const double* pa
   for (Index i = threadIdx.x; i < parts; i += threads) sum += partial[i];
   sum = sum_of_block(sum);
   if (threadIdx.x == 0) *total = accumulate ? *total + sum : sum;
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    column_sums_of_all(Index columns, Index parts, const double* partial, Accumulator<T>* sums, bool accumulate) {
+  const Index column = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (column >= columns) return;
+  double sum = 0;
+  for (Index part = 0; part < parts; ++part) sum += partial[part * columns + column];
+  const Accumulator<T> value = static_cast<Accumulator<T>>(sum);
+  sums[column] = accumulate ? sums[column] + value : value;
 }
 
 __global__ void set_flag(std::int32_t* flag, std::int32_t value) { *flag = value; }
@@ -132,6 +145,18 @@ void sum_of_squares(Index count, const T* x, double* total, bool accumulate, dou
   sum_terms<T, true>(count, x, total, accumulate, workspace, stream);
 }
 
+Index bias_backward_workspace(Index rows, Index channels) { return column_part_count(rows) * channels; }
+
+template <class T>
+void bias_backward(Index rows, Index channels, const T* dy, Index pitch, Accumulator<T>* dbias, bool accumulate,
+                   double* workspace, Stream stream) {
+  if (channels == 0) return;
+  const Index parts = column_part_count(rows);
+  sum_columns(rows, channels, column_part_rows(rows), parts, dy, pitch, false, workspace, stream);
+  TV_LAUNCH(column_sums_of_all<T>, dim3(grid_of(channels)), dim3(threads), stream, channels, parts, workspace, dbias,
+            accumulate);
+}
+
 template <class T>
 void all_finite(Index count, const T* x, std::int32_t* finite, bool accumulate, Stream stream) {
   if (!accumulate) TV_LAUNCH(set_flag, dim3(1), dim3(1), stream, finite, std::int32_t{1});
@@ -151,10 +176,11 @@ void count_equal(Index count, const std::int64_t* a, const std::int64_t* b, std:
   TV_LAUNCH(count_equal_pairs, dim3(1), dim3(threads), stream, count, a, b, equal, accumulate);
 }
 
-#define TV_INSTANTIATE(T)                                                        \
-  template void sum(Index, const T*, double*, bool, double*, Stream);            \
-  template void sum_of_squares(Index, const T*, double*, bool, double*, Stream); \
-  template void all_finite(Index, const T*, std::int32_t*, bool, Stream);        \
+#define TV_INSTANTIATE(T)                                                                             \
+  template void bias_backward(Index, Index, const T*, Index, Accumulator<T>*, bool, double*, Stream); \
+  template void sum(Index, const T*, double*, bool, double*, Stream);                                 \
+  template void sum_of_squares(Index, const T*, double*, bool, double*, Stream);                      \
+  template void all_finite(Index, const T*, std::int32_t*, bool, Stream);                             \
   template void argmax(Index, Index, const T*, Index, std::int64_t*, Stream);
 TV_INSTANTIATE(float)
 TV_INSTANTIATE(double)

@@ -287,6 +287,15 @@ void sum(Index count, const T* x, double* total, bool accumulate, double* worksp
 template <class T>
 void sum_of_squares(Index count, const T* x, double* total, bool accumulate, double* workspace, Stream stream);
 
+/// Doubles that `workspace` below must have.
+Index bias_backward_workspace(Index rows, Index channels);
+
+/// dbias[c] (+)= sum of dy over rows, accumulated in double: the gradient of a bias. dy is [rows, channels], rows `pitch`
+/// apart; rows may be 0.
+template <class T>
+void bias_backward(Index rows, Index channels, const T* dy, Index pitch, Accumulator<T>* dbias, bool accumulate,
+                   double* workspace, Stream stream);
+
 /// *finite = 1 when no element is infinite or NaN, else 0; with `accumulate` a 0 that was there stays.
 template <class T>
 void all_finite(Index count, const T* x, std::int32_t* finite, bool accumulate, Stream stream);

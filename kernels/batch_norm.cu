@@ -3,16 +3,17 @@
 //   mean = sum x / R,  variance = sum (x - mean)^2 / R over the R rows (pixels) of a channel
 //   z = act((x - mean) * scale + shift + residual)
 //   D = sum dy,  P = sum dy * xhat,  xhat = (x - mean) * inv_std,  dy = dz * act'(z)
-//   dx = gamma * inv_std * (dy - D/R - xhat * P/R)
+//   dx = gamma * inv_std * (dy - D/R - xhat * P/R);  with statistics that are constants, gamma * inv_std * dy
 // (Ioffe & Szegedy, ICML 2015; tinyvision/reference/batch_norm.hpp is the specification.)
 //
 // Threads. Sums: a block has 32 x 8 threads; lane x is a channel, so that 32 lanes read 32 neighbours, and rows y,
 // y + 8, ... of the block's part of the rows belong to thread y. One thread per channel then adds up the parts.
-// Application: one thread per element, neighbours in a row of the map next to each other.
+// Application: one thread per element, neighbours in a row of the map next to each other. What is kept per channel: one
+// thread per channel, in double.
 //
 // Repeatability. How rows are cut depends on their number alone; the threads of a block are added in order, and so are the
 // parts, in double. Statistics are taken of deviations from the part's first row and parts are combined by Chan, Golub &
-// LeVeque (1979), as in tinyvision/cpu/batch_norm.hpp.
+// LeVeque (1979), as in tinyvision/cpu/batch_norm.hpp; sums over pixels are kept in double, beside bf16 in float.
 #include "support/numbers.h"
 
 namespace tinyvision_kernels {
@@ -47,24 +48,23 @@ __device__ void add_stripes(A& first, A& second) {
 /// partial[part][channel] = {sum d, sum d^2} with d = x - x of the part's first row.
 template <class T>
 __global__ void __launch_bounds__(lanes* stripes, 1)
-    statistics_of_parts(Index rows, Index channels, Index rows_of_part, const T* x, Index pitch,
-                        Accumulator<T>* partial) {
-  using A = Accumulator<T>;
+    statistics_of_parts(Index rows, Index channels, Index rows_of_part, const T* x, Index pitch, PixelSum<T>* partial) {
+  using S = PixelSum<T>;
   const Index channel = static_cast<Index>(blockIdx.x) * lanes + threadIdx.x;
   const Index begin = static_cast<Index>(blockIdx.y) * rows_of_part;
   const Index end = begin + rows_of_part < rows ? begin + rows_of_part : rows;
-  A sum = 0, squares = 0;
+  S sum = 0, squares = 0;
   if (channel < channels) {
-    const A pivot = to_compute(x[begin * pitch + channel]);
+    const S pivot = to_compute(x[begin * pitch + channel]);
     for (Index r = begin + threadIdx.y; r < end; r += stripes) {
-      const A d = to_compute(x[r * pitch + channel]) - pivot;
+      const S d = static_cast<S>(to_compute(x[r * pitch + channel])) - pivot;
       sum += d;
       squares += d * d;
     }
   }
   add_stripes(sum, squares);
   if (threadIdx.y != 0 || channel >= channels) return;
-  A* const to = partial + 2 * (static_cast<Index>(blockIdx.y) * channels + channel);
+  S* const to = partial + 2 * (static_cast<Index>(blockIdx.y) * channels + channel);
   to[0] = sum;
   to[1] = squares;
 }
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(lanes* stripes, 1)
 template <class T>
 __global__ void __launch_bounds__(256)
     statistics_of_all(Index rows, Index channels, Index rows_of_part, Index parts, const T* x, Index pitch,
-                      const Accumulator<T>* partial, Accumulator<T>* mean, Accumulator<T>* variance) {
+                      const PixelSum<T>* partial, Accumulator<T>* mean, Accumulator<T>* variance) {
   const Index channel = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (channel >= channels) return;
   double center = 0, squares = 0, before = 0;
@@ -111,31 +111,32 @@ template <class T>
 __global__ void __launch_bounds__(lanes* stripes, 1)
     gradient_sums_of_parts(Index rows, Index channels, Index rows_of_part, const T* dz, Index dz_pitch, const T* z,
                            Index z_pitch, const T* x, Index x_pitch, const Accumulator<T>* mean, Activation activation,
-                           Accumulator<T>* partial) {
+                           PixelSum<T>* partial) {
   using A = Accumulator<T>;
+  using S = PixelSum<T>;
   const Index channel = static_cast<Index>(blockIdx.x) * lanes + threadIdx.x;
   const Index begin = static_cast<Index>(blockIdx.y) * rows_of_part;
   const Index end = begin + rows_of_part < rows ? begin + rows_of_part : rows;
-  A sum = 0, with_x = 0;
+  S sum = 0, with_x = 0;
   if (channel < channels) {
-    const A center = mean[channel];
+    const S center = static_cast<S>(mean[channel]);
     for (Index r = begin + threadIdx.y; r < end; r += stripes) {
       const A output = z ? to_compute(z[r * z_pitch + channel]) : A(0);
       const A dy = masked(to_compute(dz[r * dz_pitch + channel]), output, activation);
-      sum += dy;
-      with_x += dy * (to_compute(x[r * x_pitch + channel]) - center);
+      sum += static_cast<S>(dy);
+      with_x += static_cast<S>(dy) * (static_cast<S>(to_compute(x[r * x_pitch + channel])) - center);
     }
   }
   add_stripes(sum, with_x);
   if (threadIdx.y != 0 || channel >= channels) return;
-  A* const to = partial + 2 * (static_cast<Index>(blockIdx.y) * channels + channel);
+  S* const to = partial + 2 * (static_cast<Index>(blockIdx.y) * channels + channel);
   to[0] = sum;
   to[1] = with_x;
 }
 
-template <class A>
+template <class A, class S>
 __global__ void __launch_bounds__(256)
-    gradient_sums_of_all(Index channels, Index parts, const A* partial, const A* inv_std, A* sum_dy_xhat, A* sum_dy) {
+    gradient_sums_of_all(Index channels, Index parts, const S* partial, const A* inv_std, A* sum_dy_xhat, A* sum_dy) {
   const Index channel = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (channel >= channels) return;
   double sum = 0, with_x = 0;
@@ -171,6 +172,57 @@ __global__ void __launch_bounds__(256)
   side = from_compute<T>(accumulate_residual ? to_compute(side) + dy : dy);
 }
 
+template <class T>
+__global__ void __launch_bounds__(256)
+    gradient_apply_frozen(Index rows, Index channels, const T* dz, Index dz_pitch, const T* z, Index z_pitch,
+                          const Accumulator<T>* inv_std, const Accumulator<T>* gamma, Activation activation, T* dx,
+                          Index dx_pitch, bool accumulate, T* dresidual, Index dresidual_pitch,
+                          bool accumulate_residual) {
+  using A = Accumulator<T>;
+  const Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i >= rows * channels) return;
+  const Index row = i / channels, c = i % channels;
+  const A output = z ? to_compute(z[row * z_pitch + c]) : A(0);
+  const A dy = masked(to_compute(dz[row * dz_pitch + c]), output, activation);
+  const A value = (gamma ? gamma[c] * inv_std[c] : inv_std[c]) * dy;
+  T& target = dx[row * dx_pitch + c];
+  target = from_compute<T>(accumulate ? to_compute(target) + value : value);
+  if (!dresidual) return;
+  T& side = dresidual[row * dresidual_pitch + c];
+  side = from_compute<T>(accumulate_residual ? to_compute(side) + dy : dy);
+}
+
+template <class A>
+__global__ void __launch_bounds__(256)
+    scales_of_channels(Index channels, const A* variance, const A* gamma, double epsilon, A* inv_std, A* scale) {
+  const Index c = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (c >= channels) return;
+  const double factor = 1.0 / std::sqrt(static_cast<double>(variance[c]) + epsilon);
+  inv_std[c] = static_cast<A>(factor);
+  scale[c] = static_cast<A>(factor * (gamma ? static_cast<double>(gamma[c]) : 1.0));
+}
+
+template <class A>
+__global__ void __launch_bounds__(256)
+    move_statistics(Index channels, double unbiased, const A* mean, const A* variance, double decay, A* moving_mean,
+                    A* moving_variance) {
+  const Index c = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (c >= channels) return;
+  const double take = 1 - decay;
+  moving_mean[c] = static_cast<A>(decay * static_cast<double>(moving_mean[c]) + take * static_cast<double>(mean[c]));
+  moving_variance[c] = static_cast<A>(decay * static_cast<double>(moving_variance[c]) +
+                                      take * (unbiased * static_cast<double>(variance[c])));
+}
+
+template <class A>
+__global__ void __launch_bounds__(256)
+    fold_channels(Index channels, const A* beta, const A* mean, const A* scale, A* shift) {
+  const Index c = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (c >= channels) return;
+  shift[c] =
+      static_cast<A>(static_cast<double>(beta[c]) - static_cast<double>(mean[c]) * static_cast<double>(scale[c]));
+}
+
 dim3 grid_of_parts(Index rows, Index channels) {
   return dim3(static_cast<unsigned>(divide_up(channels, lanes)), part_count(rows));
 }
@@ -181,7 +233,7 @@ Index batch_norm_workspace(Index rows, Index channels) { return 2 * static_cast<
 
 template <class T>
 void batch_norm_statistics(Index rows, Index channels, const T* x, Index pitch, Accumulator<T>* mean,
-                           Accumulator<T>* variance, Accumulator<T>* workspace, Stream stream) {
+                           Accumulator<T>* variance, PixelSum<T>* workspace, Stream stream) {
   const Index part = part_rows(rows), parts = part_count(rows);
   TV_LAUNCH(statistics_of_parts<T>, grid_of_parts(rows, channels), dim3(lanes, stripes), stream, rows, channels, part,
             x, pitch, workspace);
@@ -201,12 +253,12 @@ template <class T>
 void batch_norm_backward_reduce(Index rows, Index channels, const T* dz, Index dz_pitch, const T* z, Index z_pitch,
                                 const T* x, Index x_pitch, const Accumulator<T>* mean, const Accumulator<T>* inv_std,
                                 Activation activation, Accumulator<T>* sum_dy_xhat, Accumulator<T>* sum_dy,
-                                Accumulator<T>* workspace, Stream stream) {
+                                PixelSum<T>* workspace, Stream stream) {
   const Index parts = part_count(rows);
   TV_LAUNCH(gradient_sums_of_parts<T>, grid_of_parts(rows, channels), dim3(lanes, stripes), stream, rows, channels,
             part_rows(rows), dz, dz_pitch, z, z_pitch, x, x_pitch, mean, activation, workspace);
-  TV_LAUNCH(gradient_sums_of_all<Accumulator<T>>, dim3(grid_of(channels)), dim3(256), stream, channels, parts,
-            workspace, inv_std, sum_dy_xhat, sum_dy);
+  TV_LAUNCH((gradient_sums_of_all<Accumulator<T>, PixelSum<T>>), dim3(grid_of(channels)), dim3(256), stream, channels,
+            parts, workspace, inv_std, sum_dy_xhat, sum_dy);
 }
 
 template <class T>
@@ -220,18 +272,59 @@ void batch_norm_backward_apply(Index rows, Index channels, const T* dz, Index dz
             dresidual, dresidual_pitch, accumulate_residual);
 }
 
+template <class T>
+void batch_norm_backward_apply_frozen(Index rows, Index channels, const T* dz, Index dz_pitch, const T* z,
+                                      Index z_pitch, const Accumulator<T>* inv_std, const Accumulator<T>* gamma,
+                                      Activation activation, T* dx, Index dx_pitch, bool accumulate, T* dresidual,
+                                      Index dresidual_pitch, bool accumulate_residual, Stream stream) {
+  TV_LAUNCH(gradient_apply_frozen<T>, dim3(grid_of(rows * channels)), dim3(256), stream, rows, channels, dz, dz_pitch,
+            z, z_pitch, inv_std, gamma, activation, dx, dx_pitch, accumulate, dresidual, dresidual_pitch,
+            accumulate_residual);
+}
+
+template <class A>
+void batch_norm_scales(Index channels, const A* variance, const A* gamma, double epsilon, A* inv_std, A* scale,
+                       Stream stream) {
+  TV_LAUNCH(scales_of_channels<A>, dim3(grid_of(channels)), dim3(256), stream, channels, variance, gamma, epsilon,
+            inv_std, scale);
+}
+
+template <class A>
+void batch_norm_move(Index rows, Index channels, const A* mean, const A* variance, double decay, A* moving_mean,
+                     A* moving_variance, Stream stream) {
+  const double unbiased = static_cast<double>(rows) / static_cast<double>(rows > 1 ? rows - 1 : 1);
+  TV_LAUNCH(move_statistics<A>, dim3(grid_of(channels)), dim3(256), stream, channels, unbiased, mean, variance, decay,
+            moving_mean, moving_variance);
+}
+
+template <class A>
+void batch_norm_fold(Index channels, const A* beta, const A* mean, const A* scale, A* shift, Stream stream) {
+  TV_LAUNCH(fold_channels<A>, dim3(grid_of(channels)), dim3(256), stream, channels, beta, mean, scale, shift);
+}
+
+#define TV_INSTANTIATE(A)                                                                  \
+  template void batch_norm_scales(Index, const A*, const A*, double, A*, A*, Stream);      \
+  template void batch_norm_move(Index, Index, const A*, const A*, double, A*, A*, Stream); \
+  template void batch_norm_fold(Index, const A*, const A*, const A*, A*, Stream);
+TV_INSTANTIATE(float)
+TV_INSTANTIATE(double)
+#undef TV_INSTANTIATE
+
 #define TV_INSTANTIATE(T)                                                                                             \
-  template void batch_norm_statistics(Index, Index, const T*, Index, Accumulator<T>*, Accumulator<T>*,                \
-                                      Accumulator<T>*, Stream);                                                       \
+  template void batch_norm_statistics(Index, Index, const T*, Index, Accumulator<T>*, Accumulator<T>*, PixelSum<T>*,  \
+                                      Stream);                                                                        \
   template void batch_norm_apply(Index, Index, const T*, Index, const Accumulator<T>*, const Accumulator<T>*,         \
                                  const Accumulator<T>*, const T*, Index, Activation, T*, Index, Stream);              \
   template void batch_norm_backward_reduce(Index, Index, const T*, Index, const T*, Index, const T*, Index,           \
                                            const Accumulator<T>*, const Accumulator<T>*, Activation, Accumulator<T>*, \
-                                           Accumulator<T>*, Accumulator<T>*, Stream);                                 \
+                                           Accumulator<T>*, PixelSum<T>*, Stream);                                    \
   template void batch_norm_backward_apply(Index, Index, const T*, Index, const T*, Index, const T*, Index,            \
                                           const Accumulator<T>*, const Accumulator<T>*, const Accumulator<T>*,        \
                                           Activation, const Accumulator<T>*, const Accumulator<T>*, T*, Index, bool,  \
-                                          T*, Index, bool, Stream);
+                                          T*, Index, bool, Stream);                                                   \
+  template void batch_norm_backward_apply_frozen(Index, Index, const T*, Index, const T*, Index,                      \
+                                                 const Accumulator<T>*, const Accumulator<T>*, Activation, T*, Index, \
+                                                 bool, T*, Index, bool, Stream);
 TV_INSTANTIATE(float)
 TV_INSTANTIATE(double)
 TV_INSTANTIATE(bf16)

@@ -76,12 +76,27 @@ __global__ void __launch_bounds__(threads)
     probabilities[row * classes + k] = std::exp(z[k] - largest) * scale;
 }
 
+/// The gradient of one row's loss when that of their mean is *dloss.
+template <class T>
+__device__ T share_of_row(const T* dloss, Index rows) {
+  return static_cast<T>(static_cast<double>(*dloss) / static_cast<double>(rows));
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads) mean_of_rows(Index rows, const T* losses, T* mean) {
+  double sum = 0;
+  for (Index row = threadIdx.x; row < rows; row += threads) sum += static_cast<double>(losses[row]);
+  sum = sum_of_block(sum);
+  if (threadIdx.x == 0) *mean = static_cast<T>(sum / static_cast<double>(rows));
+}
+
 template <class T>
 __global__ void __launch_bounds__(256)
     softmax_backward(Index rows, Index classes, const T* probabilities, const std::int64_t* labels, T label_smoothing,
-                     T upstream, T* dlogits, Index pitch, bool accumulate) {
+                     const T* dloss, T* dlogits, Index pitch, bool accumulate) {
   const Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= rows * classes) return;
+  const T upstream = share_of_row(dloss, rows);
   const Index row = i / classes, k = i % classes;
   T target = label_smoothing / static_cast<T>(classes);
   if (k == labels[row]) target += T(1) - label_smoothing;
@@ -107,9 +122,10 @@ __global__ void __launch_bounds__(threads)
 template <class T>
 __global__ void __launch_bounds__(256)
     sigmoid_backward(Index rows, Index classes, const T* logits, Index pitch, const T* targets, const T* weights,
-                     T upstream, T* dlogits, Index dlogits_pitch, bool accumulate) {
+                     const T* dloss, T* dlogits, Index dlogits_pitch, bool accumulate) {
   const Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= rows * classes) return;
+  const T upstream = share_of_row(dloss, rows);
   const Index row = i / classes, k = i % classes;
   const T z = logits[row * pitch + k], small = std::exp(-std::fabs(z));
   const T logistic = (z < T(0) ? small : T(1)) / (T(1) + small);
@@ -131,11 +147,11 @@ void softmax_cross_entropy_forward(Index rows, Index classes, const T* logits, I
 
 template <class T>
 void softmax_cross_entropy_backward(Index rows, Index classes, const T* probabilities, const std::int64_t* labels,
-                                    T label_smoothing, T upstream, T* dlogits, Index pitch, bool accumulate,
+                                    T label_smoothing, const T* dloss, T* dlogits, Index pitch, bool accumulate,
                                     Stream stream) {
   if (rows == 0) return;
   TV_LAUNCH(softmax_backward<T>, dim3(grid_of(rows * classes)), dim3(256), stream, rows, classes, probabilities, labels,
-            label_smoothing, upstream, dlogits, pitch, accumulate);
+            label_smoothing, dloss, dlogits, pitch, accumulate);
 }
 
 template <class T>
@@ -148,20 +164,26 @@ void sigmoid_cross_entropy_forward(Index rows, Index classes, const T* logits, I
 
 template <class T>
 void sigmoid_cross_entropy_backward(Index rows, Index classes, const T* logits, Index pitch, const T* targets,
-                                    const T* weights, T upstream, T* dlogits, Index dlogits_pitch, bool accumulate,
+                                    const T* weights, const T* dloss, T* dlogits, Index dlogits_pitch, bool accumulate,
                                     Stream stream) {
   if (rows == 0) return;
   TV_LAUNCH(sigmoid_backward<T>, dim3(grid_of(rows * classes)), dim3(256), stream, rows, classes, logits, pitch,
-            targets, weights, upstream, dlogits, dlogits_pitch, accumulate);
+            targets, weights, dloss, dlogits, dlogits_pitch, accumulate);
 }
 
-#define TV_INSTANTIATE(T)                                                                                             \
-  template void softmax_cross_entropy_forward(Index, Index, const T*, Index, const std::int64_t*, T, T*, T*, Stream); \
-  template void softmax_cross_entropy_backward(Index, Index, const T*, const std::int64_t*, T, T, T*, Index, bool,    \
-                                               Stream);                                                               \
-  template void sigmoid_cross_entropy_forward(Index, Index, const T*, Index, const T*, const T*, T*, Stream);         \
-  template void sigmoid_cross_entropy_backward(Index, Index, const T*, Index, const T*, const T*, T, T*, Index, bool, \
-                                               Stream);
+template <class T>
+void mean_loss(Index rows, const T* losses, T* mean, Stream stream) {
+  TV_LAUNCH(mean_of_rows<T>, dim3(1), dim3(threads), stream, rows, losses, mean);
+}
+
+#define TV_INSTANTIATE(T)                                                                                              \
+  template void softmax_cross_entropy_forward(Index, Index, const T*, Index, const std::int64_t*, T, T*, T*, Stream);  \
+  template void softmax_cross_entropy_backward(Index, Index, const T*, const std::int64_t*, T, const T*, T*, Index,    \
+                                               bool, Stream);                                                          \
+  template void sigmoid_cross_entropy_forward(Index, Index, const T*, Index, const T*, const T*, T*, Stream);          \
+  template void sigmoid_cross_entropy_backward(Index, Index, const T*, Index, const T*, const T*, const T*, T*, Index, \
+                                               bool, Stream);                                                          \
+  template void mean_loss(Index, const T*, T*, Stream);
 TV_INSTANTIATE(float)
 TV_INSTANTIATE(double)
 #undef TV_INSTANTIATE

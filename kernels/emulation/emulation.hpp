@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "emulation/fibre.hpp"
+#include "emulation/memory.hpp"
 
 namespace emulation {
 
@@ -299,6 +300,7 @@ void launch(const char* name, void (*kernel)(Parameters...), Dim3 grid, Dim3 blo
     throw KernelError("[emulation] " + std::string(name) + ": bad launch, grid " + grid.text() + ", block " +
                       block.text());
   ++device().launches;
+  const MemoryAccess access;
   for (unsigned z = 0; z < grid.z; ++z)
     for (unsigned y = 0; y < grid.y; ++y)
       for (unsigned x = 0; x < grid.x; ++x) {

@@ -1,7 +1,11 @@
-// A fibre: a function with a stack of its own that gives way when it chooses to. ucontext, with the hooks by which the
-// sanitizers follow a change of stacks.
+// A fibre: a function with a stack of its own that gives way when it chooses to.
+//
+// A stack is entered once, by ucontext; later changes of stacks are jumps, because swapcontext asks the system for the
+// signal mask every time and a kernel changes threads some million times. Under AddressSanitizer, which must be told of
+// each change, it is swapcontext throughout.
 #pragma once
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstddef>
@@ -20,108 +24,116 @@
 
 namespace emulation {
 
-/// Stacks that are not in use; a block of a thousand threads would else allocate a thousand for every launch.
-class StackPool {
- public:
-  static constexpr std::size_t bytes = 64 * 1024;
-  using Stack = std::unique_ptr<std::byte[]>;
-
-  Stack take() {
-    if (free_.empty()) return Stack(new std::byte[bytes]);
-    Stack stack = std::move(free_.back());
-    free_.pop_back();
-    return stack;
-  }
-  void give(Stack stack) { free_.push_back(std::move(stack)); }
-
-  static StackPool& of_this_thread() {
-    thread_local StackPool pool;
-    return pool;
-  }
-
- private:
-  std::vector<Stack> free_;
-};
-
 class Fibre {
  public:
   Fibre() = default;
   Fibre(const Fibre&) = delete;
   Fibre& operator=(const Fibre&) = delete;
-  // The stack of a fibre that never ended is not used again: the sanitizer still holds marks on it.
+  // The strand of a fibre that never ended is not used again: its stack is still that of the function.
 
   void start(std::function<void()> body) {
     body_ = std::move(body);
-    started_ = done_ = false;
+    done_ = false;
   }
   bool done() const { return done_; }
 
   /// Runs the fibre until it gives way or ends. Rethrows what it threw.
   void resume() {
-    if (!started_) {
-      stack_ = StackPool::of_this_thread().take();
-      ::getcontext(&context_);
-      context_.uc_stack.ss_sp = stack_.get();
-      context_.uc_stack.ss_size = StackPool::bytes;
-      context_.uc_link = nullptr;
-      ::makecontext(&context_, &Fibre::enter, 0);
-      started_ = true;
+    if (!strand_) {
+      if (idle().empty()) idle().push_back(std::make_unique<Strand>());
+      strand_ = std::move(idle().back());
+      idle().pop_back();
+      strand_->fibre = this;
     }
-    running() = this;
-#if TINYVISION_FIBRE_ASAN
-    void* fake = nullptr;
-    __sanitizer_start_switch_fiber(&fake, stack_.get(), StackPool::bytes);
-#endif
-    ::swapcontext(&caller_, &context_);
-#if TINYVISION_FIBRE_ASAN
-    __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
-#endif
+    running() = strand_.get();
+    strand_->enter();
     running() = nullptr;
-    if (done_) StackPool::of_this_thread().give(std::move(stack_));
+    if (done_) idle().push_back(std::move(strand_));
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
   }
 
   /// Gives way, from inside the running fibre.
-  static void yield() { running()->leave(false); }
+  static void yield() { running()->leave(); }
 
  private:
-  static Fibre*& running() {
-    thread_local Fibre* fibre = nullptr;
-    return fibre;
-  }
+  /// A stack and the loop on it that runs one fibre's function after the other.
+  struct Strand {
+    static constexpr std::size_t bytes = 64 * 1024;
 
-  static void enter() {
-    Fibre* self = running();
-#if TINYVISION_FIBRE_ASAN
-    __sanitizer_finish_switch_fiber(nullptr, &self->caller_stack_, &self->caller_bytes_);
-#endif
-    try {
-      self->body_();
-    } catch (...) {
-      self->thrown_ = std::current_exception();
+    Fibre* fibre = nullptr;
+    std::unique_ptr<std::byte[]> stack{new std::byte[bytes]};
+    ucontext_t inside{}, outside{};
+
+    Strand() {
+      ::getcontext(&inside);
+      inside.uc_stack.ss_sp = stack.get();
+      inside.uc_stack.ss_size = bytes;
+      inside.uc_link = nullptr;
+      ::makecontext(&inside, &Strand::loop, 0);
     }
-    self->done_ = true;
-    self->leave(true);
+
+    static void loop() {
+      Strand* const self = running();
+#if TINYVISION_FIBRE_ASAN
+      __sanitizer_finish_switch_fiber(nullptr, &self->caller_stack, &self->caller_bytes);
+#endif
+      for (;;) {
+        try {
+          self->fibre->body_();
+        } catch (...) {
+          self->fibre->thrown_ = std::current_exception();
+        }
+        self->fibre->done_ = true;
+        self->leave();
+      }
+    }
+
+#if TINYVISION_FIBRE_ASAN
+    const void* caller_stack = nullptr;
+    std::size_t caller_bytes = 0;
+
+    void enter() {
+      void* fake = nullptr;
+      __sanitizer_start_switch_fiber(&fake, stack.get(), bytes);
+      ::swapcontext(&outside, &inside);
+      __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+    }
+    void leave() {
+      void* fake = nullptr;
+      __sanitizer_start_switch_fiber(&fake, caller_stack, caller_bytes);
+      ::swapcontext(&inside, &outside);
+      __sanitizer_finish_switch_fiber(fake, &caller_stack, &caller_bytes);
+    }
+#else
+    jmp_buf inside_jump, outside_jump;
+    bool entered = false;
+
+    void enter() {
+      if (_setjmp(outside_jump) != 0) return;
+      if (entered) _longjmp(inside_jump, 1);
+      entered = true;
+      ::setcontext(&inside);
+    }
+    void leave() {
+      if (_setjmp(inside_jump) == 0) _longjmp(outside_jump, 1);
+    }
+#endif
+  };
+
+  static Strand*& running() {
+    thread_local Strand* strand = nullptr;
+    return strand;
+  }
+  /// Strands that no fibre uses; a block of a thousand threads would else make a thousand for every launch.
+  static std::vector<std::unique_ptr<Strand>>& idle() {
+    thread_local std::vector<std::unique_ptr<Strand>> strands;
+    return strands;
   }
 
-  void leave([[maybe_unused]] bool for_good) {
-#if TINYVISION_FIBRE_ASAN
-    void* fake = nullptr;
-    __sanitizer_start_switch_fiber(for_good ? nullptr : &fake, caller_stack_, caller_bytes_);
-#endif
-    ::swapcontext(&context_, &caller_);
-#if TINYVISION_FIBRE_ASAN
-    __sanitizer_finish_switch_fiber(fake, &caller_stack_, &caller_bytes_);
-#endif
-  }
-
-  ucontext_t context_{}, caller_{};
-  StackPool::Stack stack_;
+  std::unique_ptr<Strand> strand_;
   std::function<void()> body_;
   std::exception_ptr thrown_;
-  bool started_ = false, done_ = false;
-  const void* caller_stack_ = nullptr;
-  std::size_t caller_bytes_ = 0;
+  bool done_ = false;
 };
 
 }  // namespace emulation

@@ -31,6 +31,13 @@ inline void check_launch(const char* name, dim3 grid, dim3 block) {
                            cudaGetErrorString(error));
 }
 
+inline bool can_run(const void* kernel) {
+  cudaFuncAttributes attributes;
+  const bool found = cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess;
+  if (!found) cudaGetLastError();
+  return found;
+}
+
 }  // namespace tinyvision_kernels
 
 #define TV_LAUNCH(kernel, grid, block, stream, ...)                                 \
@@ -38,6 +45,9 @@ inline void check_launch(const char* name, dim3 grid, dim3 block) {
     kernel<<<(grid), (block), 0, static_cast<cudaStream_t>(stream)>>>(__VA_ARGS__); \
     ::tinyvision_kernels::check_launch(#kernel, (grid), (block));                   \
   } while (0)
+
+/// Whether the program holds this kernel for the device in use.
+#define TV_CAN_RUN(kernel) ::tinyvision_kernels::can_run(reinterpret_cast<const void*>(&kernel))
 
 #else
 
@@ -55,6 +65,8 @@ inline void check_launch(const char* name, dim3 grid, dim3 block) {
     static_cast<void>(stream);                                           \
     ::emulation::launch(#kernel, &kernel, (grid), (block), __VA_ARGS__); \
   } while (0)
+
+#define TV_CAN_RUN(kernel) (static_cast<void>(&kernel), true)
 
 using dim3 = emulation::Dim3;
 #define threadIdx (::emulation::current_block()->thread_index())

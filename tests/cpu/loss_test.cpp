@@ -46,9 +46,10 @@ TYPED_TEST(CpuLoss, SoftmaxEqualsReference) {
         expect_close(p, p_ref);
         EXPECT_TRUE(same_bits(without, losses));
         auto dz = Map<T>(k.rows, k.classes, k.gap).random(2), dz_ref = dz;
-        cpu::softmax_cross_entropy_backward(k.rows, k.classes, p_ref.data(), labels.data(), smoothing, T(0.25),
+        const T dloss = T(-3);
+        cpu::softmax_cross_entropy_backward(k.rows, k.classes, p_ref.data(), labels.data(), smoothing, &dloss,
                                             dz.data(), dz.pitch, accumulate);
-        reference::softmax_cross_entropy_backward(k.rows, k.classes, p_ref.data(), labels.data(), smoothing, T(0.25),
+        reference::softmax_cross_entropy_backward(k.rows, k.classes, p_ref.data(), labels.data(), smoothing, &dloss,
                                                   dz_ref.data(), dz.pitch, accumulate);
         expect_close(dz, dz_ref);
       }
@@ -71,10 +72,11 @@ TYPED_TEST(CpuLoss, SigmoidEqualsReference) {
                                                  expected.data());
         expect_close(losses, expected);
         auto dz = Map<T>(k.rows, k.classes, k.gap).random(6), dz_ref = dz;
-        cpu::sigmoid_cross_entropy_backward(k.rows, k.classes, logits.data(), logits.pitch, targets.data(), w, T(0.25),
+        const T dloss = T(-3);
+        cpu::sigmoid_cross_entropy_backward(k.rows, k.classes, logits.data(), logits.pitch, targets.data(), w, &dloss,
                                             dz.data(), dz.pitch, accumulate);
         reference::sigmoid_cross_entropy_backward(k.rows, k.classes, logits.data(), logits.pitch, targets.data(), w,
-                                                  T(0.25), dz_ref.data(), dz.pitch, accumulate);
+                                                  &dloss, dz_ref.data(), dz.pitch, accumulate);
         expect_close(dz, dz_ref);
       }
 }
@@ -93,7 +95,8 @@ TYPED_TEST(CpuLoss, ExtremeLogitsStayFinite) {
   EXPECT_NEAR(losses[0], 2e4 + std::log(2.0), 2e4 * tolerance<T>);
   EXPECT_NEAR(losses[1], std::log(2.0), tolerance<T>);
   std::vector<T> dz(6);
-  cpu::sigmoid_cross_entropy_backward(2, 3, logits.data(), 3, targets.data(), static_cast<const T*>(nullptr), T(1),
+  const T two = 2;  // one for each row
+  cpu::sigmoid_cross_entropy_backward(2, 3, logits.data(), 3, targets.data(), static_cast<const T*>(nullptr), &two,
                                       dz.data(), 3, false);
   EXPECT_EQ(dz, (std::vector<T>{1, -1, T(0.5), 0, 0, T(-0.5)}));
 }
@@ -136,16 +139,17 @@ TYPED_TEST(CpuLoss, SameBitsForAllThreadsAndInstructionSets) {
   const auto logits = Map<T>(rows, classes).random(7, -20, 20);
   const auto targets = random_vector<T>(rows * classes, 8, 0, 1);
   const auto labels = labels_for(rows, classes);
+  const T dloss = T(450);
   expect_same_bits_everywhere([&] {
     std::vector<T> out(static_cast<std::size_t>(2 * rows)), p(static_cast<std::size_t>(rows * classes)), dz(p);
     cpu::softmax_cross_entropy_forward(rows, classes, logits.data(), classes, labels.data(), T(0.1), out.data(),
                                        p.data());
-    cpu::softmax_cross_entropy_backward(rows, classes, p.data(), labels.data(), T(0.1), T(0.5), dz.data(), classes,
+    cpu::softmax_cross_entropy_backward(rows, classes, p.data(), labels.data(), T(0.1), &dloss, dz.data(), classes,
                                         false);
     cpu::sigmoid_cross_entropy_forward(rows, classes, logits.data(), classes, targets.data(),
                                        static_cast<const T*>(nullptr), out.data() + rows);
     cpu::sigmoid_cross_entropy_backward(rows, classes, logits.data(), classes, targets.data(),
-                                        static_cast<const T*>(nullptr), T(0.5), dz.data(), classes, true);
+                                        static_cast<const T*>(nullptr), &dloss, dz.data(), classes, true);
     out.insert(out.end(), p.begin(), p.end());
     out.insert(out.end(), dz.begin(), dz.end());
     return out;

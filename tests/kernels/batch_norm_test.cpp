@@ -29,7 +29,7 @@ void check(const Case& k, double tolerance) {
     gamma[c] = static_cast<A>(random.uniform(c, 0.5, 1.5)), shift[c] = static_cast<A>(random.uniform(n + c, -1, 1));
 
   in_both_orders([&] {
-    std::vector<A> work(static_cast<std::size_t>(device::batch_norm_workspace(k.rows, k.channels)));
+    std::vector<device::PixelSum<T>> work(static_cast<std::size_t>(device::batch_norm_workspace(k.rows, k.channels)));
     std::vector<A> mean(n), variance(n), inv_std(n), scale(n), sum_dy(n), sum_dy_xhat(n);
     device::batch_norm_statistics<T>(k.rows, k.channels, x.values.data(), x.pitch, mean.data(), variance.data(),
                                      work.data(), nullptr);
@@ -82,7 +82,21 @@ void check(const Case& k, double tolerance) {
     EXPECT_LE(difference(dx, wdx), tolerance + rounding<T>());
     EXPECT_LE(difference(side, wside), tolerance + rounding<T>());
 
+    Map<T> frozen(k.rows, k.channels, k.gap, 7);
+    Map<double> wfrozen = wide(frozen);
+    device::batch_norm_backward_apply_frozen<T>(
+        k.rows, k.channels, dz.values.data(), dz.pitch, needs_z ? z.data() : nullptr, z.pitch, inv_std.data(),
+        k.gamma ? gamma.data() : nullptr, static_cast<device::Activation>(k.activation), frozen.data(), frozen.pitch,
+        k.accumulate, k.residual ? side.data() : nullptr, side.pitch, k.accumulate, nullptr);
+    reference::batch_norm_backward_apply_frozen<double>(
+        k.rows, k.channels, wdz.data(), wdz.pitch, needs_z ? own_z.data() : nullptr, own_z.pitch, winv.data(),
+        k.gamma ? wgamma.data() : nullptr, k.activation, wfrozen.data(), wfrozen.pitch, k.accumulate,
+        k.residual ? wside.data() : nullptr, wside.pitch, k.accumulate);
+    EXPECT_LE(difference(frozen, wfrozen), tolerance + rounding<T>());
+    EXPECT_LE(difference(side, wside), tolerance + 2 * rounding<T>()) << "rounded twice";
+
     std::vector<char> bytes;
+    keep(bytes, frozen.values);
     keep(bytes, mean), keep(bytes, variance), keep(bytes, z.values), keep(bytes, sum_dy), keep(bytes, sum_dy_xhat);
     keep(bytes, dx.values), keep(bytes, side.values);
     return bytes;
@@ -107,6 +121,43 @@ TEST(BatchNormKernel, RoundsOnceInBf16) {
   for (const Case& k : cases()) check<device::bf16>(k, 1e-5);
 }
 
+template <class A>
+void check_channels() {
+  for (const Index channels : {1, 255, 256, 300})
+    for (const bool has_gamma : {true, false})
+      for (const Index rows : {1, 7}) {
+        const auto draw = [&](std::uint64_t step, double low) {
+          std::vector<A> v;
+          const Random random(3, Stream::test, step);
+          for (Index c = 0; c < channels; ++c)
+            v.push_back(static_cast<A>(random.uniform(static_cast<std::uint64_t>(c), low, 2)));
+          return v;
+        };
+        const std::vector<A> mean = draw(1, -2), variance = draw(2, 0), gamma = draw(3, -2), beta = draw(4, -2);
+        const std::size_t n = mean.size();
+        const A* const g = has_gamma ? gamma.data() : nullptr;
+        std::vector<A> inv_std(n), scale(n), shift(n), moving_mean = draw(5, -2), moving_variance = draw(6, 0);
+        std::vector<A> winv(n), wscale(n), wshift(n), wmean = moving_mean, wvariance = moving_variance;
+        device::batch_norm_scales<A>(channels, variance.data(), g, 1e-3, inv_std.data(), scale.data(), nullptr);
+        reference::batch_norm_scales<A>(channels, variance.data(), g, 1e-3, winv.data(), wscale.data());
+        device::batch_norm_fold<A>(channels, beta.data(), mean.data(), scale.data(), shift.data(), nullptr);
+        reference::batch_norm_fold<A>(channels, beta.data(), mean.data(), scale.data(), wshift.data());
+        device::batch_norm_move<A>(rows, channels, mean.data(), variance.data(), 0.9, moving_mean.data(),
+                                   moving_variance.data(), nullptr);
+        reference::batch_norm_move<A>(rows, channels, mean.data(), variance.data(), 0.9, wmean.data(),
+                                      wvariance.data());
+        EXPECT_EQ(inv_std, winv);
+        EXPECT_EQ(scale, wscale);
+        EXPECT_EQ(shift, wshift);
+        EXPECT_EQ(moving_mean, wmean);
+        EXPECT_EQ(moving_variance, wvariance);
+      }
+}
+TEST(BatchNormKernel, WhatIsKeptPerChannelHasTheBitsOfTheCpu) {
+  check_channels<float>();
+  check_channels<double>();
+}
+
 TEST(BatchNormKernel, ManyParts) {  // more rows than the least a block takes, times the most parts
   check<float>({256 * 512 + 100, 1, 0, Activation::relu, false, false, true}, 1e-5);
 }
@@ -114,7 +165,8 @@ TEST(BatchNormKernel, ManyParts) {  // more rows than the least a block takes, t
 TEST(BatchNormKernel, StatisticsFarFromZero) {
   Map<float> x(3000, 4, 0, 1);
   for (float& v : x.values) v = 1000 + 0.01f * v;
-  std::vector<float> mean(4), variance(4), work(static_cast<std::size_t>(device::batch_norm_workspace(3000, 4)));
+  std::vector<float> mean(4), variance(4);
+  std::vector<double> work(static_cast<std::size_t>(device::batch_norm_workspace(3000, 4)));
   device::batch_norm_statistics<float>(3000, 4, x.data(), 4, mean.data(), variance.data(), work.data(), nullptr);
   std::vector<double> wide(x.values.begin(), x.values.end()), wmean(4), wvariance(4);
   reference::batch_norm_statistics<double>(3000, 4, wide.data(), 4, wmean.data(), wvariance.data());

@@ -39,7 +39,9 @@ void check(const Case& k, double tolerance) {
     targets[i] = static_cast<T>(random.uniform(i)), weights[i] = static_cast<T>(random.uniform(n + i, 0, 2));
   Map<double> wlogits = wide(logits);
   const std::vector<double> wtargets = doubles(targets), wweights = doubles(weights);
-  const T smoothing = static_cast<T>(k.label_smoothing), upstream = T(0.25);
+  const T smoothing = static_cast<T>(k.label_smoothing);
+  const T dloss = static_cast<T>(0.25 * static_cast<double>(k.rows));  // a quarter for each row
+  const auto wide_dloss = static_cast<double>(dloss);
   const auto wide_smoothing = static_cast<double>(smoothing);
 
   in_both_orders([&] {
@@ -57,10 +59,10 @@ void check(const Case& k, double tolerance) {
 
     Map<T> dz(k.rows, k.classes, k.gap, 2);
     Map<double> wdz = wide(dz);
-    device::softmax_cross_entropy_backward<T>(k.rows, k.classes, p.data(), labels.data(), smoothing, upstream,
-                                              dz.data(), dz.pitch, k.accumulate, nullptr);
-    reference::softmax_cross_entropy_backward<double>(k.rows, k.classes, wp.data(), labels.data(), wide_smoothing, 0.25,
-                                                      wdz.data(), wdz.pitch, k.accumulate);
+    device::softmax_cross_entropy_backward<T>(k.rows, k.classes, p.data(), labels.data(), smoothing, &dloss, dz.data(),
+                                              dz.pitch, k.accumulate, nullptr);
+    reference::softmax_cross_entropy_backward<double>(k.rows, k.classes, wp.data(), labels.data(), wide_smoothing,
+                                                      &wide_dloss, wdz.data(), wdz.pitch, k.accumulate);
     if (k.classes > 1 || k.accumulate) {
       EXPECT_LE(difference(dz, wdz), tolerance);
     } else {
@@ -78,11 +80,11 @@ void check(const Case& k, double tolerance) {
     Map<T> dsigmoid(k.rows, k.classes, k.gap + 1, 3);
     Map<double> wdsigmoid = wide(dsigmoid);
     device::sigmoid_cross_entropy_backward<T>(k.rows, k.classes, logits.data(), logits.pitch, targets.data(),
-                                              k.weighted ? weights.data() : nullptr, upstream, dsigmoid.data(),
+                                              k.weighted ? weights.data() : nullptr, &dloss, dsigmoid.data(),
                                               dsigmoid.pitch, k.accumulate, nullptr);
     reference::sigmoid_cross_entropy_backward<double>(k.rows, k.classes, wlogits.data(), wlogits.pitch, wtargets.data(),
-                                                      k.weighted ? wweights.data() : nullptr, 0.25, wdsigmoid.data(),
-                                                      wdsigmoid.pitch, k.accumulate);
+                                                      k.weighted ? wweights.data() : nullptr, &wide_dloss,
+                                                      wdsigmoid.data(), wdsigmoid.pitch, k.accumulate);
     EXPECT_LE(difference(dsigmoid, wdsigmoid), tolerance);
 
     std::vector<char> bytes;
@@ -116,7 +118,8 @@ TEST(LossKernel, LargeLogitsDoNotOverflow) {
   EXPECT_EQ(p, (std::vector<float>{1, 0, 1, 0, 0.5f, 0.5f}));
   device::sigmoid_cross_entropy_forward<float>(3, 1, logits.data(), 2, ones.data(), nullptr, losses.data(), nullptr);
   EXPECT_EQ(losses, (std::vector<float>{0, 0, 1e4f}));
-  device::sigmoid_cross_entropy_backward<float>(1, 6, logits.data(), 6, ones.data(), nullptr, 1, dz.data(), 6, false,
+  const float one = 1;
+  device::sigmoid_cross_entropy_backward<float>(1, 6, logits.data(), 6, ones.data(), nullptr, &one, dz.data(), 6, false,
                                                 nullptr);
   EXPECT_EQ(dz, (std::vector<float>{0, -1, 0, -1, -1, -1}));
 }
@@ -135,10 +138,25 @@ TEST(LossKernel, NanIsNotLost) {  // wherever it stands in the row
   }
 }
 
+TEST(LossKernel, MeanOfLosses) {
+  for (const Index rows : {1, 2, 127, 128, 129, 1000}) {
+    std::vector<float> losses(static_cast<std::size_t>(rows));
+    double sum = 0;
+    for (std::size_t i = 0; i < losses.size(); ++i) losses[i] = 0.1f * static_cast<float>(i) - 3, sum += losses[i];
+    in_both_orders([&] {
+      std::vector<float> mean(1);
+      device::mean_loss<float>(rows, losses.data(), mean.data(), nullptr);
+      EXPECT_FLOAT_EQ(mean[0], static_cast<float>(sum / static_cast<double>(rows)));
+      return std::vector<char>(reinterpret_cast<char*>(&mean[0]), reinterpret_cast<char*>(&mean[0]) + sizeof(float));
+    });
+  }
+}
+
 TEST(LossKernel, NoRowsAreNoWork) {
   const std::uint64_t before = emulation::device().launches;
   device::softmax_cross_entropy_forward<float>(0, 10, nullptr, 10, nullptr, 0, nullptr, nullptr, nullptr);
-  device::sigmoid_cross_entropy_backward<float>(0, 10, nullptr, 10, nullptr, nullptr, 1, nullptr, 10, false, nullptr);
+  device::sigmoid_cross_entropy_backward<float>(0, 10, nullptr, 10, nullptr, nullptr, nullptr, nullptr, 10, false,
+                                                nullptr);
   EXPECT_EQ(emulation::device().launches, before);
 }
 

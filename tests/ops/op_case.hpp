@@ -28,14 +28,15 @@ inline Tensor random_tensor(const Shape& shape, DType dtype, std::uint64_t strea
 }
 
 /// Inputs; with `sliced` every one is a channel slice of a wider tensor.
-inline std::vector<Variable> make_inputs(const OpCase& op, DType dtype, bool sliced = false) {
+inline std::vector<Variable> make_inputs(const OpCase& op, DType dtype, bool sliced = false,
+                                         Device device = Device::cpu()) {
   std::vector<Variable> inputs;
   for (std::size_t k = 0; k < op.inputs.size(); ++k) {
-    Tensor value = random_tensor(op.inputs[k], dtype, k);
+    Tensor value = random_tensor(op.inputs[k], dtype, k).to(device);
     if (sliced && op.inputs[k].rank() == 4 && k == 0) {  // parameters are never slices
       Shape wide = op.inputs[k];
       wide[-1] += 3;
-      const Tensor all = random_tensor(wide, dtype, 50 + k);
+      const Tensor all = random_tensor(wide, dtype, 50 + k).to(device);
       const Tensor slice = all.slice_channels(1, op.inputs[k].back());
       slice.copy_from(value);
       value = slice;
@@ -46,14 +47,21 @@ inline std::vector<Variable> make_inputs(const OpCase& op, DType dtype, bool sli
 }
 
 /// Output and all gradients, for a fixed random gradient of the output.
-inline std::vector<Tensor> run_op(const OpCase& op, DType dtype, bool sliced = false) {
-  const std::vector<Variable> inputs = make_inputs(op, dtype, sliced);
+inline std::vector<Tensor> run_op(const OpCase& op, DType dtype, bool sliced = false, Device device = Device::cpu()) {
+  const std::vector<Variable> inputs = make_inputs(op, dtype, sliced, device);
   const Variable y = op.graph(inputs);
   std::vector<Tensor> out{y.value().clone()};
-  backward(y, random_tensor(y.shape(), dtype, 77));
+  backward(y, random_tensor(y.shape(), dtype, 77).to(device));
   for (const Variable& input : inputs) out.push_back(input.gradient().defined() ? input.gradient().clone() : Tensor());
   return out;
 }
+
+inline std::vector<Tensor> run_reference(const OpCase& op, DType dtype) {
+  const KernelScope scope(Kernels::reference);
+  return run_op(op, dtype);
+}
+
+inline double tolerance(DType dtype) { return dtype == DType::f32 ? 1e-5 : 1e-12; }
 
 /// max|a-b| <= tolerance max|b|.
 inline void expect_close(const Tensor& a, const Tensor& b, double tolerance, const std::string& what) {
@@ -69,20 +77,37 @@ inline void expect_close(const Tensor& a, const Tensor& b, double tolerance, con
   EXPECT_LE(difference, tolerance * scale) << what;
 }
 
+#if TINYVISION_WITH_CUDA
+
+/// The op on a device against the reference on the CPU, twice with the same bytes.
 inline void check_op(const OpCase& op) {
   SCOPED_TRACE(op.name);
   for (const DType dtype : {DType::f32, DType::f64}) {
-    const double tolerance = dtype == DType::f32 ? 1e-5 : 1e-12;
-    std::vector<Tensor> expected;
-    {
-      const KernelScope scope(Kernels::reference);
-      expected = run_op(op, dtype);
+    const std::vector<Tensor> expected = run_reference(op, dtype);
+    const Device device = Device::cuda();
+    const std::vector<Tensor> own = run_op(op, dtype, false, device), again = run_op(op, dtype, false, device);
+    const std::vector<Tensor> sliced = run_op(op, dtype, true, device);
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      const std::string what = concat_text(to_string(dtype), i == 0 ? " output" : concat_text(" gradient ", i - 1));
+      EXPECT_TRUE(!own[i].defined() || own[i].device() == device) << what;
+      expect_close(own[i], expected[i], tolerance(dtype), what);
+      expect_close(sliced[i], expected[i], tolerance(dtype), what + ", sliced input");
+      expect_close(again[i], own[i], 0, what + ", again");
     }
+  }
+}
+
+#else
+
+inline void check_op(const OpCase& op) {
+  SCOPED_TRACE(op.name);
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const std::vector<Tensor> expected = run_reference(op, dtype);
     const std::vector<Tensor> own = run_op(op, dtype), sliced = run_op(op, dtype, true);
     for (std::size_t i = 0; i < own.size(); ++i) {
       const std::string what = concat_text(to_string(dtype), i == 0 ? " output" : concat_text(" gradient ", i - 1));
-      expect_close(own[i], expected[i], tolerance, what);
-      expect_close(sliced[i], expected[i], tolerance, what + ", sliced input");
+      expect_close(own[i], expected[i], tolerance(dtype), what);
+      expect_close(sliced[i], expected[i], tolerance(dtype), what + ", sliced input");
     }
     const int threads = num_threads();
     for (const int n : {1, 2, 3, 5, 8}) {
@@ -99,6 +124,8 @@ inline void check_op(const OpCase& op) {
   const GradientCheck check = grad_check(op.graph, make_inputs(op, DType::f64));
   EXPECT_LT(check.largest_error, 1e-6) << check.worst;
 }
+
+#endif
 
 }  // namespace op_test
 TINYVISION_END

@@ -32,10 +32,10 @@ BatchNormState norm_state(const Inputs& v, std::size_t gamma, std::size_t beta, 
   const Index channels = v[beta].shape()[0];
   if (scale) state.gamma = v[gamma];
   state.beta = v[beta];
-  state.moving_mean = Variable(random_tensor({channels}, v[beta].dtype(), 21));
+  state.moving_mean = Variable(random_tensor({channels}, v[beta].dtype(), 21).to(v[beta].device()));
   const Tensor variance = random_tensor({channels}, DType::f64, 22);
   for (Index c = 0; c < channels; ++c) variance.data<double>()[c] = 0.5 + std::fabs(variance.data<double>()[c]);
-  state.moving_variance = Variable(variance.to(v[beta].dtype()).clone());
+  state.moving_variance = Variable(variance.to(v[beta].dtype()).clone().to(v[beta].device()));
   return state;
 }
 
@@ -199,7 +199,7 @@ TEST(Ops, Losses) {
          const Tensor targets = Tensor::zeros({4, 5}, v[0].dtype()), weights = Tensor::full({4, 5}, 1, v[0].dtype());
          targets.slice_channels(1, 1).fill(1);
          weights.slice_channels(3, 1).fill(0);
-         return sigmoid_cross_entropy(v[0], targets, weights);
+         return sigmoid_cross_entropy(v[0], targets.to(v[0].device()), weights.to(v[0].device()));
        }});
   check_op({"l2_penalty", {{4, 5}, {3}}, [](const Inputs& v) { return l2_penalty({v[0], v[1]}, 0.3); }});
   // -log(1/2) with two equal logits; smoothing does not change it.
@@ -231,7 +231,7 @@ TEST(Ops, ErrorsNameTheShapes) {
         softmax_cross_entropy(Variable(Tensor::zeros({1, 3})), Tensor::full({1}, 3, DType::i64));
       },
       {"[softmax_cross_entropy] label 3"});
-  expect_error([&] { conv2d(small, Variable(Tensor::zeros({1, 1, 3, 4}, DType::f64))); }, {"dtypes differ"});
+  expect_error([&] { conv2d(small, Variable(Tensor::zeros({1, 1, 3, 4}, DType::f64))); }, {"[conv2d] operands differ"});
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ TEST(ReferenceLoss, SoftmaxOfKnownProbabilities) {
   EXPECT_NEAR(p[0], 0.125, 1e-16);
   EXPECT_NEAR(p[1], 0.25, 1e-16);
   EXPECT_NEAR(p[2], 0.625, 1e-16);
-  reference::softmax_cross_entropy_backward(1, 3, p.data(), label.data(), 0.0, 0.5, dz.data(), 3, false);
+  reference::softmax_cross_entropy_backward(1, 3, p.data(), label.data(), 0.0, Values{0.5}.data(), dz.data(), 3, false);
   EXPECT_NEAR(dz[0], 0.0625, 1e-16);
   EXPECT_NEAR(dz[1], -0.375, 1e-16);
   EXPECT_NEAR(dz[2], 0.3125, 1e-16);
@@ -33,7 +33,7 @@ TEST(ReferenceLoss, LabelSmoothingMixesInTheUniformDistribution) {
   reference::softmax_cross_entropy_forward(1, 3, z.data(), 3, label.data(), s, loss.data(), p.data());
   const double by_hand = -(0.1 * std::log(0.125) + 0.1 * std::log(0.25) + 0.8 * std::log(0.625));
   EXPECT_NEAR(loss[0], by_hand, 1e-15);
-  reference::softmax_cross_entropy_backward(1, 3, p.data(), label.data(), s, 2.0, dz.data(), 3, true);
+  reference::softmax_cross_entropy_backward(1, 3, p.data(), label.data(), s, Values{2}.data(), dz.data(), 3, true);
   EXPECT_NEAR(dz[0], 1 + 2 * (0.125 - 0.1), 1e-15);
   EXPECT_NEAR(dz[1], 1 + 2 * (0.25 - 0.1), 1e-15);
   EXPECT_NEAR(dz[2], 1 + 2 * (0.625 - 0.8), 1e-15);
@@ -56,7 +56,8 @@ TEST(ReferenceLoss, SigmoidOfKnownProbabilities) {
   EXPECT_NEAR(loss[0], -std::log(0.75) - std::log(0.25) - std::log(0.5), 1e-15);
   reference::sigmoid_cross_entropy_forward(1, 3, z.data(), 3, t.data(), w.data(), loss.data());
   EXPECT_NEAR(loss[0], -std::log(0.75) - 2 * std::log(0.25), 1e-15);
-  reference::sigmoid_cross_entropy_backward(1, 3, z.data(), 3, t.data(), w.data(), 10.0, dz.data(), 3, false);
+  reference::sigmoid_cross_entropy_backward(1, 3, z.data(), 3, t.data(), w.data(), Values{10}.data(), dz.data(), 3,
+                                            false);
   EXPECT_NEAR(dz[0], -2.5, 1e-14);
   EXPECT_NEAR(dz[1], -15, 1e-14);
   EXPECT_EQ(dz[2], 0);

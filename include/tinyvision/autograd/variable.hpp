@@ -71,6 +71,7 @@ class Variable {
   const Tensor& value() const { return state().value; }
   const Shape& shape() const { return value().shape(); }
   DType dtype() const { return value().dtype(); }
+  Device device() const { return value().device(); }
   bool requires_gradient() const { return state_ && state_->requires_gradient; }
 
   /// The accumulated gradient; undefined before the first contribution.
@@ -81,7 +82,7 @@ class Variable {
   GradientSink gradient_sink() const {
     State& s = state();
     if (s.gradient.defined()) return {s.gradient, true};
-    s.gradient = Tensor::empty(s.value.shape(), s.value.dtype());
+    s.gradient = Tensor::empty(s.value.shape(), s.value.dtype(), s.value.device());
     return {s.gradient, false};
   }
   /// Takes `contribution`, which nobody else may write to later, as the gradient when there is none yet. Returns false
@@ -210,7 +211,7 @@ inline void backward(const Variable& root, Tensor seed = Tensor()) {
   if (!seed.defined()) {
     check(root.value().count() == 1, "backward", "root ", root.shape(),
           " is not a single value; give the gradient of it");
-    seed = Tensor::full(root.shape(), 1.0, root.dtype());
+    seed = Tensor::full(root.shape(), 1.0, root.dtype(), root.device());
   } else {
     seed = seed.clone();  // nodes write over the gradient they receive, and leaves keep it
   }

@@ -182,7 +182,7 @@ inline void write_safetensors(AtomicFile& file, const NamedTensors& tensors, con
   const auto [head, order] = safetensors_layout(tensors, metadata);
   file.write(head);
   for (const std::size_t i : order) {
-    const Tensor packed = tensors[i].second.packed();
+    const Tensor packed = tensors[i].second.to(Device::cpu()).packed();
     file.write(packed.raw(), packed.bytes());
   }
 }

@@ -57,7 +57,7 @@ inline std::string state_digest(const NamedTensors& tensors, const Metadata& met
     add(value);
   }
   for (const auto& [name, tensor] : tensors) {
-    const Tensor packed = tensor.packed();
+    const Tensor packed = tensor.to(Device::cpu()).packed();
     add(name);
     add(packed.text());
     digest.update(packed.raw(), packed.bytes());
@@ -101,7 +101,7 @@ inline void remove_abandoned_states(const std::filesystem::path& folder) {
 /// Writes `state` as the newest of `folder` and keeps the one before it. Throws UsageError naming the file when it
 /// cannot be written (a full disk, say); the states on the disk then stay as they were.
 inline void save_state(const std::string& folder, const StateFile& state) {
-  ensure_writable_folder(folder);
+  ensure_folder(folder);  // no trial write: a kill during it would leave a file behind
   detail::remove_abandoned_states(folder);
   const std::string newest = (std::filesystem::path(folder) / state_file_name).string();
   const std::string previous = (std::filesystem::path(folder) / previous_state_file_name).string();

@@ -1,9 +1,10 @@
-// Caching allocator for CPU tensors.
+// Caching allocator for tensors.
 //
 // A training step asks for the same sizes again and again. Handing big blocks back to the kernel each time costs a third
 // of the time of a network (page faults); this arena keeps what is freed. Big blocks are extents of large mappings that
 // join again when they are freed (extent_heap.hpp); small ones wait in lists by size class. Classes grow in steps of 1/8
-// of a power of two, so at most 12.5 % of a block is unused.
+// of a power of two, so at most 12.5 % of a block is unused. A device plugs in its own source of memory, which serves all
+// its blocks by class.
 #pragma once
 
 #include <algorithm>
@@ -28,10 +29,20 @@ struct ArenaStatistics {
   std::size_t system_allocations = 0;
 };
 
+/// Where an arena of a device takes memory from: `allocate` returns null when there is none left. `name` stands in errors.
+struct MemorySource {
+  void* (*allocate)(std::size_t bytes) noexcept;
+  void (*release)(void* block) noexcept;
+  const char* name;
+};
+
 /// Thread-safe caching allocator. Blocks are aligned to 64 bytes (a cache line, an AVX-512 vector).
 class Arena {
  public:
   static constexpr std::size_t alignment = 64;
+
+  Arena() = default;
+  explicit Arena(const MemorySource& source) : source_(&source) {}
 
   /// The process-wide CPU arena. Never destroyed, because tensors held in static storage may outlive any order.
   static Arena& cpu() {
@@ -41,7 +52,7 @@ class Arena {
 
   /// At least `bytes` bytes, uninitialised. Throws Error when the system has no memory left.
   void* allocate(std::size_t bytes) {
-    const std::size_t size = block_size(bytes);
+    const std::size_t size = size_of_block(bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
     void* block = take_cached(size);
     if (block == nullptr) {
@@ -50,7 +61,8 @@ class Arena {
         release_cached_locked();
         block = system_allocate(size);
       }
-      check(block != nullptr, "arena", "out of memory: ", size, " bytes asked for, ", statistics_.in_use, " in use");
+      check(block != nullptr, source_ ? source_->name : "arena", "out of memory: ", size, " bytes asked for, ",
+            statistics_.in_use, " in use");
       ++statistics_.system_allocations;
     }
     statistics_.in_use += size;
@@ -61,10 +73,10 @@ class Arena {
   /// Takes back a block of `allocate(bytes)`.
   void deallocate(void* block, std::size_t bytes) noexcept {
     if (block == nullptr) return;
-    const std::size_t size = block_size(bytes);
+    const std::size_t size = size_of_block(bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
     statistics_.in_use -= size;
-    if (is_extent(size)) return extents_.deallocate(block, size);
+    if (in_extents(size)) return extents_.deallocate(block, size);
     statistics_.cached += size;
     free_[size].push_back(block);
   }
@@ -89,21 +101,28 @@ class Arena {
   /// The size class of a request: rounded up to a multiple of 1/8 of the power of two below it, at least 64 bytes;
   /// extents to whole cache lines.
   static std::size_t block_size(std::size_t bytes) {
-    if (bytes <= alignment) return alignment;
-    const std::size_t step = is_extent(bytes) ? alignment : std::max(alignment, std::bit_floor(bytes) / 8);
-    return (bytes + step - 1) / step * step;
+    return is_extent(bytes) ? (bytes + alignment - 1) / alignment * alignment : class_size(bytes);
   }
 
  private:
   /// Blocks above the last class below 1 MiB are extents.
   static bool is_extent(std::size_t size) { return ExtentHeap::available && size > std::size_t{15} << 16; }
 
+  static std::size_t class_size(std::size_t bytes) {
+    if (bytes <= alignment) return alignment;
+    const std::size_t step = std::max(alignment, std::bit_floor(bytes) / 8);
+    return (bytes + step - 1) / step * step;
+  }
+  std::size_t size_of_block(std::size_t bytes) const { return source_ ? class_size(bytes) : block_size(bytes); }
+  bool in_extents(std::size_t size) const { return source_ == nullptr && is_extent(size); }
+
   void* system_allocate(std::size_t size) {
+    if (source_) return source_->allocate(size);
     return is_extent(size) ? extents_.allocate(size) : std::aligned_alloc(alignment, size);
   }
 
   void* take_cached(std::size_t size) {
-    if (is_extent(size)) return extents_.allocate_touched(size);
+    if (in_extents(size)) return extents_.allocate_touched(size);
     const auto found = free_.find(size);
     if (found == free_.end() || found->second.empty()) return nullptr;
     void* block = found->second.back();
@@ -115,12 +134,13 @@ class Arena {
   void release_cached_locked() {
     extents_.release();
     for (auto& [size, blocks] : free_) {
-      for (void* block : blocks) std::free(block);
+      for (void* block : blocks) source_ ? source_->release(block) : std::free(block);
       statistics_.cached -= size * blocks.size();
       blocks.clear();
     }
   }
 
+  const MemorySource* source_ = nullptr;  ///< null: the system's
   mutable std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;
   ExtentHeap extents_;

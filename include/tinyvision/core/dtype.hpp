@@ -84,6 +84,17 @@ decltype(auto) visit_float(std::string_view where, DType dtype, Body&& body) {
   }
 }
 
+/// Calls `body(T{})` with T = float, double or bfloat16. Throws Error for any other dtype.
+template <class Body>
+decltype(auto) visit_activation(std::string_view where, DType dtype, Body&& body) {
+  switch (dtype) {
+    case DType::f32: return std::forward<Body>(body)(float{});
+    case DType::f64: return std::forward<Body>(body)(double{});
+    case DType::bf16: return std::forward<Body>(body)(bfloat16{});
+    default: fail(where, "needs f32, f64 or bf16, got ", to_string(dtype));
+  }
+}
+
 /// Calls `body(T{})` with the C++ type of `dtype`.
 template <class Body>
 decltype(auto) visit_any(DType dtype, Body&& body) {

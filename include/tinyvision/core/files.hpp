@@ -126,12 +126,17 @@ inline void write_file_atomically(const std::string& path, std::string_view byte
   write_file_atomically(path, std::vector<std::string_view>{bytes});
 }
 
-/// Creates `folder` when it is missing and tries to write in it. Throws UsageError when that fails.
-inline void ensure_writable_folder(const std::string& folder) {
+/// Creates `folder` when it is missing. Throws UsageError when that fails.
+inline void ensure_folder(const std::string& folder) {
   if (folder.empty()) fail_usage("folder", "the name is empty");
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   if (code) fail_usage("folder", folder, ": ", code.message());
+}
+
+/// Creates `folder` when it is missing and tries to write in it. Throws UsageError when that fails.
+inline void ensure_writable_folder(const std::string& folder) {
+  ensure_folder(folder);
   const std::string probe =
       (std::filesystem::path(folder) / (".write_probe." + std::to_string(::getpid()) + ".tmp")).string();
   const int file = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -119,7 +119,11 @@ class Random {
   Random(std::uint64_t seed, Stream stream, std::uint64_t step = 0)
       : key_{static_cast<std::uint32_t>(seed),
              static_cast<std::uint32_t>(seed >> 32) ^ (static_cast<std::uint32_t>(stream) << 24)},
+        seed_(seed),
         step_(step) {}
+
+  std::uint64_t seed() const { return seed_; }
+  std::uint64_t step() const { return step_; }
 
   /// 64 random bits.
   std::uint64_t bits(std::uint64_t index) const {
@@ -159,7 +163,7 @@ class Random {
 
  private:
   std::array<std::uint32_t, 2> key_;
-  std::uint64_t step_;
+  std::uint64_t seed_, step_;
 };
 
 TINYVISION_END

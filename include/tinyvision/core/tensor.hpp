@@ -13,13 +13,13 @@
 #include <vector>
 
 #include "tinyvision/core/arena.hpp"
-#include "tinyvision/core/device.hpp"
+#include "tinyvision/core/device_memory.hpp"
 #include "tinyvision/core/dtype.hpp"
 #include "tinyvision/core/shape.hpp"
 
 TINYVISION_BEGIN
 
-/// Bytes owned together; devices other than the CPU plug in their own deleter.
+/// Bytes owned together.
 struct Storage {
   std::shared_ptr<void> data;
   std::size_t bytes = 0;
@@ -30,6 +30,10 @@ struct Storage {
     std::shared_ptr<void> block(arena.allocate(bytes), [&arena, bytes](void* p) { arena.deallocate(p, bytes); });
     return std::make_shared<Storage>(Storage{std::move(block), bytes, Device::cpu()});
   }
+  static std::shared_ptr<Storage> allocate(std::size_t bytes, Device device) {
+    if (device.kind == Device::Kind::cpu) return allocate_cpu(bytes);
+    return std::make_shared<Storage>(Storage{device_memory(device).allocate(bytes), bytes, device});
+  }
 };
 
 class Tensor {
@@ -39,21 +43,24 @@ class Tensor {
 
   /// Uninitialised tensor.
   static Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = Device::cpu()) {
-    check(device.kind == Device::Kind::cpu, "tensor", "no allocator for device ", device.text());
     Tensor t;
     t.shape_ = shape;
     t.dtype_ = dtype;
     t.pitch_ = shape.back();
-    t.storage_ = Storage::allocate_cpu(static_cast<std::size_t>(shape.count()) * size_of(dtype));
+    t.storage_ = Storage::allocate(static_cast<std::size_t>(shape.count()) * size_of(dtype), device);
     return t;
   }
-  static Tensor zeros(const Shape& shape, DType dtype = DType::f32) {
-    Tensor t = empty(shape, dtype);
-    std::memset(t.raw(), 0, t.bytes());
+  static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = Device::cpu()) {
+    Tensor t = empty(shape, dtype, device);
+    if (t.on_cpu()) {
+      std::memset(t.raw(), 0, t.bytes());
+    } else {
+      device_memory(device).clear(t.raw(), t.bytes());
+    }
     return t;
   }
-  static Tensor full(const Shape& shape, double value, DType dtype = DType::f32) {
-    Tensor t = empty(shape, dtype);
+  static Tensor full(const Shape& shape, double value, DType dtype = DType::f32, Device device = Device::cpu()) {
+    Tensor t = empty(shape, dtype, device);
     t.fill(value);
     return t;
   }
@@ -71,6 +78,7 @@ class Tensor {
   Index dim(int axis) const { return shape_[axis]; }
   DType dtype() const { return dtype_; }
   Device device() const { return storage_ ? storage_->device : Device::cpu(); }
+  bool on_cpu() const { return device().kind == Device::Kind::cpu; }
   Index count() const { return shape_.count(); }
   Index rows() const { return shape_.rows(); }
   /// Elements from one row (pixel) to the next.
@@ -79,7 +87,7 @@ class Tensor {
   /// Bytes of the elements, without gaps.
   std::size_t bytes() const { return static_cast<std::size_t>(count()) * size_of(dtype_); }
 
-  /// Pointer to the first element. Throws Error when T is not the tensor's dtype.
+  /// Pointer to the first element, in the memory of the tensor's device. Throws Error when T is not the tensor's dtype.
   template <class T>
   T* data() const {
     check(defined(), "tensor", "undefined tensor");
@@ -120,25 +128,39 @@ class Tensor {
     return t;
   }
 
-  /// A contiguous copy with storage of its own.
+  /// A contiguous copy with storage of its own, on the same device.
   Tensor clone() const {
-    Tensor t = empty(shape_, dtype_);
+    Tensor t = empty(shape_, dtype_, device());
     t.copy_from(*this);
     return t;
   }
   /// This tensor if contiguous, else a contiguous copy.
   Tensor packed() const { return contiguous() ? *this : clone(); }
 
-  /// Copies the elements of `source` (same shape and dtype) into this tensor's storage.
+  /// This tensor if it is on `target`, else a contiguous copy there.
+  Tensor to(Device target) const {
+    if (target == device()) return *this;
+    Tensor t = empty(shape_, dtype_, target);
+    t.copy_from(*this);
+    return t;
+  }
+
+  /// Copies the elements of `source` (same shape and dtype, any device) into this tensor's storage.
   void copy_from(const Tensor& source) const {
     check(source.shape_ == shape_ && source.dtype_ == dtype_, "copy_from", "into ", text(), " from ", source.text());
     if (count() == 0) return;
     const std::size_t size = size_of(dtype_);
+    const std::size_t row_bytes = static_cast<std::size_t>(shape_.back()) * size;
+    if (!on_cpu() || !source.on_cpu()) {
+      device_memory(on_cpu() ? source.device() : device())
+          .copy(raw(), static_cast<std::size_t>(pitch_) * size, device(), source.raw(),
+                static_cast<std::size_t>(source.pitch_) * size, source.device(), row_bytes, rows());
+      return;
+    }
     if (contiguous() && source.contiguous()) {
       std::memcpy(raw(), source.raw(), bytes());
       return;
     }
-    const std::size_t row_bytes = static_cast<std::size_t>(shape_.back()) * size;
     for (Index row = 0; row < rows(); ++row) {
       std::memcpy(static_cast<char*>(raw()) + static_cast<std::size_t>(row * pitch_) * size,
                   static_cast<const char*>(source.raw()) + static_cast<std::size_t>(row * source.pitch_) * size,
@@ -149,7 +171,11 @@ class Tensor {
   /// A copy with another element type. bf16 rounds to nearest even; f64 to f32 rounds to nearest; to integers truncates.
   Tensor to(DType dtype) const {
     if (dtype == dtype_) return *this;
-    Tensor out = empty(shape_, dtype);
+    Tensor out = empty(shape_, dtype, device());
+    if (!on_cpu()) {
+      device_memory(device()).convert(dtype_, raw(), pitch_, dtype, out.raw(), rows(), shape_.back());
+      return out;
+    }
     visit_any(dtype_, [&]<class From>(From) {
       visit_any(dtype, [&]<class To>(To) {
         const From* source = data<From>();
@@ -163,6 +189,7 @@ class Tensor {
   }
 
   void fill(double value) const {
+    if (!on_cpu()) return device_memory(device()).fill(dtype_, raw(), rows(), shape_.back(), pitch_, value);
     visit_any(dtype_, [&]<class T>(T) {
       T* p = data<T>();
       for (Index row = 0; row < rows(); ++row)
@@ -173,12 +200,13 @@ class Tensor {
   /// The single element of a tensor of one element, as double.
   double item() const {
     check(count() == 1, "item", "needs one element, tensor is ", shape_);
+    if (!on_cpu()) return to(Device::cpu()).item();
     return visit_any(dtype_, [&]<class T>(T) { return convert<double>(*data<T>()); });
   }
   /// All elements in order, converted to T.
   template <class T>
   std::vector<T> to_vector() const {
-    const Tensor t = to(dtype_of<T>).packed();
+    const Tensor t = to(Device::cpu()).to(dtype_of<T>).packed();
     const T* p = t.data<T>();
     return std::vector<T>(p, p + t.count());
   }
@@ -192,7 +220,8 @@ class Tensor {
 
   std::string text() const {
     if (!defined()) return "undefined";
-    return concat_text(shape_, " ", to_string(dtype_), contiguous() ? "" : concat_text(" pitch ", pitch_));
+    return concat_text(shape_, " ", to_string(dtype_), contiguous() ? "" : concat_text(" pitch ", pitch_),
+                       on_cpu() ? "" : " on " + device().text());
   }
 
  private:

@@ -55,10 +55,12 @@ void softmax_cross_entropy_forward(Index rows, Index classes, const T* logits, I
   });
 }
 
-/// dlogits (+)= upstream * (p - t), the derivative of `upstream` * sum of losses. `dlogits` has pitch dlp.
+/// dlogits (+)= upstream * (p - t) with upstream = *dloss / rows: the derivative of *dloss times the mean of the losses.
+/// `dlogits` has pitch dlp.
 template <class T>
 void softmax_cross_entropy_backward(Index rows, Index classes, const T* probabilities, const std::int64_t* labels,
-                                    T label_smoothing, T upstream, T* dlogits, Index dlp, bool accumulate) {
+                                    T label_smoothing, const T* dloss, T* dlogits, Index dlp, bool accumulate) {
+  const T upstream = static_cast<T>(static_cast<double>(*dloss) / static_cast<double>(rows));
   detail::check_labels(rows, classes, labels);
   const T low = label_smoothing / static_cast<T>(classes), high = low + (T(1) - label_smoothing);
   parallel_ranges(rows, std::max<Index>(1, task_elements / std::max<Index>(1, classes)), [=](Index begin, Index end) {
@@ -99,10 +101,11 @@ void sigmoid_cross_entropy_forward(Index rows, Index classes, const T* logits, I
   });
 }
 
-/// dlogits (+)= upstream * w * (s(z) - t) with the logistic function s.
+/// dlogits (+)= *dloss / rows * w * (s(z) - t) with the logistic function s.
 template <class T>
 void sigmoid_cross_entropy_backward(Index rows, Index classes, const T* logits, Index lp, const T* targets,
-                                    const T* weights, T upstream, T* dlogits, Index dlp, bool accumulate) {
+                                    const T* weights, const T* dloss, T* dlogits, Index dlp, bool accumulate) {
+  const T upstream = static_cast<T>(static_cast<double>(*dloss) / static_cast<double>(rows));
   parallel_ranges(rows, detail::loss_grain(classes), [=](Index begin, Index end) {
     for (Index r = begin; r < end; ++r)
       for (Index k = 0; k < classes; ++k) {

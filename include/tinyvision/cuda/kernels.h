@@ -34,6 +34,19 @@ struct AccumulatorOf<double> {
 template <class T>
 using Accumulator = typename AccumulatorOf<T>::type;
 
+/// What long sums over pixels of batch norm are kept in: double, as on the CPU, so that f32 gives the CPU's bits; float
+/// beside bf16, whose own rounding is coarser.
+template <class T>
+struct PixelSumOf {
+  using type = double;
+};
+template <>
+struct PixelSumOf<bf16> {
+  using type = float;
+};
+template <class T>
+using PixelSum = typename PixelSumOf<T>::type;
+
 /// Geometry of a sliding window on NHWC maps; the members mean what tinyvision::WindowGeometry says.
 struct Window {
   Index batch, in_h, in_w, in_c, in_pitch, out_h, out_w, out_c, out_pitch, kernel_h, kernel_w, stride_h, stride_w,
@@ -99,13 +112,13 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha
 
 // --- batch_norm.cu ------------------------------------------------------------------------------------------------------
 
-/// Elements of Accumulator<T> that `workspace` below must have.
+/// Elements of PixelSum<T> that `workspace` below must have.
 Index batch_norm_workspace(Index rows, Index channels);
 
 /// Mean and biased variance of each channel of x [rows, channels], pixels `pitch` apart. T may be bf16.
 template <class T>
 void batch_norm_statistics(Index rows, Index channels, const T* x, Index pitch, Accumulator<T>* mean,
-                           Accumulator<T>* variance, Accumulator<T>* workspace, Stream stream);
+                           Accumulator<T>* variance, PixelSum<T>* workspace, Stream stream);
 
 /// z = act((x - mean) * scale + shift + residual). residual may be null; z may be x or residual. T may be bf16.
 template <class T>
@@ -119,7 +132,7 @@ template <class T>
 void batch_norm_backward_reduce(Index rows, Index channels, const T* dz, Index dz_pitch, const T* z, Index z_pitch,
                                 const T* x, Index x_pitch, const Accumulator<T>* mean, const Accumulator<T>* inv_std,
                                 Activation activation, Accumulator<T>* sum_dy_xhat, Accumulator<T>* sum_dy,
-                                Accumulator<T>* workspace, Stream stream);
+                                PixelSum<T>* workspace, Stream stream);
 
 /// dx (+)= gamma * inv_std * (dy - sum_dy/rows - xhat * sum_dy_xhat/rows), dresidual (+)= dy. gamma null means 1,
 /// dresidual null skips it; dx or dresidual may be dz where it is not added to. T may be bf16.
@@ -129,6 +142,28 @@ void batch_norm_backward_apply(Index rows, Index channels, const T* dz, Index dz
                                const Accumulator<T>* gamma, Activation activation, const Accumulator<T>* sum_dy_xhat,
                                const Accumulator<T>* sum_dy, T* dx, Index dx_pitch, bool accumulate, T* dresidual,
                                Index dresidual_pitch, bool accumulate_residual, Stream stream);
+
+/// The same with statistics that are constants: dx (+)= gamma * inv_std * dy, dresidual (+)= dy.
+template <class T>
+void batch_norm_backward_apply_frozen(Index rows, Index channels, const T* dz, Index dz_pitch, const T* z,
+                                      Index z_pitch, const Accumulator<T>* inv_std, const Accumulator<T>* gamma,
+                                      Activation activation, T* dx, Index dx_pitch, bool accumulate, T* dresidual,
+                                      Index dresidual_pitch, bool accumulate_residual, Stream stream);
+
+/// inv_std = 1 / sqrt(variance + epsilon), scale = inv_std * gamma (null: 1); in double inside. A is float or double,
+/// here and below.
+template <class A>
+void batch_norm_scales(Index channels, const A* variance, const A* gamma, double epsilon, A* inv_std, A* scale,
+                       Stream stream);
+
+/// moving <- decay * moving + (1 - decay) * statistic, the variance times rows / max(rows - 1, 1).
+template <class A>
+void batch_norm_move(Index rows, Index channels, const A* mean, const A* variance, double decay, A* moving_mean,
+                     A* moving_variance, Stream stream);
+
+/// shift = beta - mean * scale.
+template <class A>
+void batch_norm_fold(Index channels, const A* beta, const A* mean, const A* scale, A* shift, Stream stream);
 
 // --- pool.cu ---------------------------------------------------------------------------------------------------------
 
@@ -171,10 +206,11 @@ template <class T>
 void softmax_cross_entropy_forward(Index rows, Index classes, const T* logits, Index pitch, const std::int64_t* labels,
                                    T label_smoothing, T* losses, T* probabilities, Stream stream);
 
-/// dlogits (+)= upstream * (p - t), with p as the forward pass left it; rows of dlogits `pitch` apart.
+/// dlogits (+)= *dloss / rows * (p - t), the derivative of the mean of the losses, with p as the forward pass left it;
+/// dloss in device memory, rows of dlogits `pitch` apart.
 template <class T>
 void softmax_cross_entropy_backward(Index rows, Index classes, const T* probabilities, const std::int64_t* labels,
-                                    T label_smoothing, T upstream, T* dlogits, Index pitch, bool accumulate,
+                                    T label_smoothing, const T* dloss, T* dlogits, Index pitch, bool accumulate,
                                     Stream stream);
 
 /// losses[r] = sum_k w_k (max(z,0) - z t + log(1 + exp(-|z|))), z the logits `pitch` apart; targets and weights
@@ -183,11 +219,15 @@ template <class T>
 void sigmoid_cross_entropy_forward(Index rows, Index classes, const T* logits, Index pitch, const T* targets,
                                    const T* weights, T* losses, Stream stream);
 
-/// dlogits (+)= upstream * w * (logistic(z) - t).
+/// dlogits (+)= *dloss / rows * w * (logistic(z) - t).
 template <class T>
 void sigmoid_cross_entropy_backward(Index rows, Index classes, const T* logits, Index pitch, const T* targets,
-                                    const T* weights, T upstream, T* dlogits, Index dlogits_pitch, bool accumulate,
+                                    const T* weights, const T* dloss, T* dlogits, Index dlogits_pitch, bool accumulate,
                                     Stream stream);
+
+/// *mean = sum of the losses / rows, summed in double.
+template <class T>
+void mean_loss(Index rows, const T* losses, T* mean, Stream stream);
 
 // --- elementwise.cu --------------------------------------------------------------------------------------------------
 
@@ -234,6 +274,16 @@ void crop(Index batch, Index h, Index w, Index channels, const T* x, Index x_pit
 template <class T>
 void dropout(Index rows, Index channels, std::uint64_t seed, std::uint64_t step, Accumulator<T> keep, const T* x,
              Index x_pitch, T* y, Index y_pitch, bool accumulate, Stream stream);
+
+// --- convert.cu ------------------------------------------------------------------------------------------------------
+
+/// y = value, rounded to T: float, double or bf16.
+template <class T>
+void fill(Index rows, Index channels, double value, T* y, Index y_pitch, Stream stream);
+
+/// y = x in another of these types, to nearest, ties to even.
+template <class To, class From>
+void convert(Index rows, Index channels, const From* x, Index x_pitch, To* y, Index y_pitch, Stream stream);
 
 // --- optimizer.cu ----------------------------------------------------------------------------------------------------
 
@@ -308,6 +358,29 @@ void argmax(Index rows, Index channels, const T* x, Index pitch, std::int64_t* i
 /// *equal (+)= number of i with a[i] == b[i]: with predictions and labels, the correct ones. A label of -1 never is.
 void count_equal(Index count, const std::int64_t* a, const std::int64_t* b, std::int64_t* equal, bool accumulate,
                  Stream stream);
+
+// --- logistic_regression.cu ------------------------------------------------------------------------------------------
+
+/// Elements of T that `scores` below must have, and doubles that `workspace` must have.
+Index logistic_regression_scores(Index rows, Index features, Index classes);
+Index logistic_regression_workspace(Index rows, Index features, Index classes);
+
+/// *objective = F = sum_i [log sum_c exp(s_ic) - s_i,label(i)] + lambda/2 |U|^2 with s_i = U^T z_i + b, summed in double,
+/// and gradient = (dF/dU, dF/db). x is U [features, classes], then b [classes], and the gradient lies likewise; z is
+/// [rows, features], rows `pitch` apart. Labels are not looked at: the caller has checked that they lie in [0, classes).
+/// Sizes are at least 1. T is float or double: what tinyvision::logistic::Solver::evaluate is for.
+template <class T>
+void logistic_regression(Index rows, Index features, Index classes, const T* z, Index pitch, const std::int32_t* labels,
+                         double lambda, const T* x, double* objective, T* gradient, T* scores, double* workspace,
+                         Stream stream);
+
+/// product = H v, the Hessian of F where its softmax is `probabilities` [rows, classes] (packed); likeliest[r] is the
+/// class of the largest of row r. v and the product lie as x does. What tinyvision::logistic::Solver::hessian_product is
+/// for.
+template <class T>
+void logistic_regression_hessian_product(Index rows, Index features, Index classes, const T* z, Index pitch,
+                                         const T* probabilities, const std::int32_t* likeliest, double lambda,
+                                         const T* v, T* product, T* scores, double* workspace, Stream stream);
 
 // --- input.cu --------------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,13 @@ class Network {
   /// Class 0 of public weights with 1001 classes is background: ImageNet class i is output i + 1.
   bool has_background_class() const { return options_.classes == 1001; }
 
+  /// Moves all parameters to `device`. To be called before a trainer or anything else keeps tensors of theirs.
+  void to(Device device) const {
+    for (const Parameter& p : parameters_) p.variable.set_value(p.variable.value().to(device));
+  }
+  /// Where the parameters are.
+  Device device() const { return parameters_.empty() ? Device::cpu() : parameters_.begin()->variable.device(); }
+
   /// Names of the layer that another number of classes replaces.
   std::vector<std::string> logits_parameters() const {
     std::vector<std::string> names;

@@ -20,6 +20,9 @@
 #include "tinyvision/cpu/batch_norm.hpp"
 #include "tinyvision/ops/conv2d.hpp"
 #include "tinyvision/reference/batch_norm.hpp"
+#if TINYVISION_WITH_CUDA
+#include "tinyvision/cuda/batch_norm.hpp"
+#endif
 
 TINYVISION_BEGIN
 
@@ -41,33 +44,32 @@ namespace detail {
 struct NormVectors {
   Tensor mean, inv_std, scale;  ///< scale = gamma * inv_std
 
-  static NormVectors make(Index channels, DType dtype) {
-    return {Tensor::empty({channels}, dtype), Tensor::empty({channels}, dtype), Tensor::empty({channels}, dtype)};
+  static NormVectors make(Index channels, DType dtype, Device device) {
+    const auto vector = [&] { return Tensor::empty({channels}, dtype, device); };
+    return {vector(), vector(), vector()};
   }
 };
 
-inline void check_batch_norm(Index channels, const BatchNormState& state) {
+inline void check_batch_norm(const Tensor& x, Index channels, const BatchNormState& state) {
   for (const Variable* v : {&state.beta, &state.moving_mean, &state.moving_variance, &state.gamma}) {
     if (!v->defined() && v == &state.gamma) continue;
-    check(v->defined() && v->shape() == Shape{channels}, "batch_norm", "input has ", channels,
-          " channels, a parameter is ", v->defined() ? v->value().text() : std::string("undefined"));
+    check(v->defined() && v->shape() == Shape{channels} && v->device() == x.device(), "batch_norm", "input is ",
+          x.text(), ", the batch norm has ", channels, " channels, a parameter is ",
+          v->defined() ? v->value().text() : std::string("undefined"));
   }
 }
 
 /// inv_std and scale from a variance.
 template <class T>
 void finish_norm(const NormVectors& v, const T* variance, const Variable& gamma, double epsilon) {
-  const T* g = gamma.defined() ? gamma.value().data<T>() : nullptr;
-  for (Index c = 0; c < v.mean.count(); ++c) {
-    const double inv_std = 1.0 / std::sqrt(static_cast<double>(variance[c]) + epsilon);
-    v.inv_std.data<T>()[c] = static_cast<T>(inv_std);
-    v.scale.data<T>()[c] = static_cast<T>(inv_std * (g ? static_cast<double>(g[c]) : 1.0));
-  }
+  const auto run = TINYVISION_CHANNEL_KERNEL(v.mean.device(), batch_norm_scales<T>);
+  run(v.mean.count(), variance, gamma.defined() ? gamma.value().data<T>() : nullptr, epsilon, v.inv_std.data<T>(),
+      v.scale.data<T>());
 }
 
 /// Vectors from the moving statistics.
 inline NormVectors moving_norm(const BatchNormState& state, double epsilon, DType dtype) {
-  NormVectors v = NormVectors::make(state.beta.shape()[0], dtype);
+  NormVectors v = NormVectors::make(state.beta.shape()[0], dtype, state.beta.device());
   v.mean = state.moving_mean.value();
   visit_float("batch_norm", dtype,
               [&]<class T>(T) { finish_norm<T>(v, state.moving_variance.value().data<T>(), state.gamma, epsilon); });
@@ -79,20 +81,15 @@ inline NormVectors batch_norm_from_batch(const Tensor& x, const BatchNormState& 
                                          const BatchNormOptions& options) {
   const Index channels = x.shape().back(), rows = x.rows();
   check(rows > 0, "batch_norm", "no pixels to take statistics of: ", x.shape());
-  NormVectors v = NormVectors::make(channels, x.dtype());
+  NormVectors v = NormVectors::make(channels, x.dtype(), x.device());
   visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
-    const Tensor variance = Tensor::empty({channels}, x.dtype());
-    const auto run = use_reference() ? &reference::batch_norm_statistics<T> : &cpu::batch_norm_statistics<T>;
+    const Tensor variance = Tensor::empty({channels}, x.dtype(), x.device());
+    const auto run = TINYVISION_KERNEL(x.device(), batch_norm_statistics<T>);
     run(rows, channels, x.data<T>(), x.pitch(), v.mean.template data<T>(), variance.data<T>());
     finish_norm<T>(v, variance.data<T>(), state.gamma, options.epsilon);
-    const double unbiased = static_cast<double>(rows) / static_cast<double>(std::max<Index>(rows - 1, 1));
-    const double keep = options.decay, take = 1 - options.decay;
-    T* moving_mean = state.moving_mean.value().data<T>();
-    T* moving_variance = state.moving_variance.value().data<T>();
-    for (Index c = 0; c < channels; ++c) {
-      moving_mean[c] = static_cast<T>(keep * moving_mean[c] + take * v.mean.template data<T>()[c]);
-      moving_variance[c] = static_cast<T>(keep * moving_variance[c] + take * (unbiased * variance.data<T>()[c]));
-    }
+    const auto move = TINYVISION_CHANNEL_KERNEL(x.device(), batch_norm_move<T>);
+    move(rows, channels, v.mean.template data<T>(), variance.data<T>(), options.decay,
+         state.moving_mean.value().data<T>(), state.moving_variance.value().data<T>());
   });
   state.moving_mean.mark_changed();
   state.moving_variance.mark_changed();
@@ -103,7 +100,7 @@ inline NormVectors batch_norm_from_batch(const Tensor& x, const BatchNormState& 
 inline void apply_norm(const Tensor& x, const NormVectors& v, const Variable& beta, const Tensor& residual,
                        Activation activation, const Tensor& z) {
   visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::batch_norm_apply<T> : &cpu::batch_norm_apply<T>;
+    const auto run = TINYVISION_KERNEL(x.device(), batch_norm_apply<T>);
     run(x.rows(), x.shape().back(), x.data<T>(), x.pitch(), v.mean.data<T>(), v.scale.data<T>(), beta.value().data<T>(),
         residual.defined() ? residual.data<T>() : nullptr, residual.defined() ? residual.pitch() : 0, activation,
         z.data<T>(), z.pitch());
@@ -119,10 +116,11 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
   // gradient yet, the residual's gradient.
   const bool pass_residual = residual.defined() && residual.requires_gradient();
   const bool give_dz = pass_residual && residual.adopt_gradient(dz);
-  const Tensor dx = pass_residual ? Tensor::empty(x.shape(), x.dtype()) : dz;
-  const bool remake = !use_reference() && options.training && !residual.defined();  // z from x instead of reading it
+  const Tensor dx = pass_residual ? Tensor::empty(x.shape(), x.dtype(), x.device()) : dz;
+  const bool remake =
+      x.on_cpu() && !use_reference() && options.training && !residual.defined();  // z from x instead of reading it
   visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
-    const Tensor sums = Tensor::empty({2, channels}, x.dtype());
+    const Tensor sums = Tensor::empty({2, channels}, x.dtype(), x.device());
     T* sum_dy_xhat = sums.data<T>();
     T* sum_dy = sum_dy_xhat + channels;
     const T* z_data = options.activation == Activation::none ? nullptr : z.data<T>();
@@ -136,8 +134,7 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
                                             x.data<T>(), x.pitch(), v.mean.data<T>(), v.inv_std.data<T>(), gamma,
                                             options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false);
     } else {
-      const auto reduce =
-          use_reference() ? &reference::batch_norm_backward_reduce<T> : &cpu::batch_norm_backward_reduce<T>;
+      const auto reduce = TINYVISION_KERNEL(x.device(), batch_norm_backward_reduce<T>);
       reduce(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
              v.inv_std.data<T>(), options.activation, sum_dy_xhat, sum_dy);
       GradientSink dresidual;
@@ -149,14 +146,12 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
       T* dr = dresidual.tensor.defined() ? dresidual.tensor.template data<T>() : nullptr;
       const Index drp = dr ? dresidual.tensor.pitch() : 0;
       if (options.training) {
-        const auto apply =
-            use_reference() ? &reference::batch_norm_backward_apply<T> : &cpu::batch_norm_backward_apply<T>;
+        const auto apply = TINYVISION_KERNEL(x.device(), batch_norm_backward_apply<T>);
         apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
               v.inv_std.data<T>(), gamma, options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false, dr,
               drp, dresidual.accumulate);
       } else {
-        const auto apply = use_reference() ? &reference::batch_norm_backward_apply_frozen<T>
-                                           : &cpu::batch_norm_backward_apply_frozen<T>;
+        const auto apply = TINYVISION_KERNEL(x.device(), batch_norm_backward_apply_frozen<T>);
         apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), v.inv_std.data<T>(), gamma,
               options.activation, dx.data<T>(), dx.pitch(), false, dr, drp, dresidual.accumulate);
       }
@@ -172,10 +167,10 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
 /// Batch norm over the last dimension of x [...,C], then the activation. `into` is an optional output slice.
 inline Variable batch_norm(const Variable& x, const BatchNormState& state, const BatchNormOptions& options,
                            const Tensor& into = Tensor()) {
-  detail::check_batch_norm(x.shape().back(), state);
+  detail::check_batch_norm(x.value(), x.shape().back(), state);
   const auto v = options.training ? detail::batch_norm_from_batch(x.value(), state, options)
                                   : detail::moving_norm(state, options.epsilon, x.dtype());
-  const Tensor z = output_tensor("batch_norm", x.shape(), x.dtype(), into);
+  const Tensor z = output_tensor("batch_norm", x.shape(), x.dtype(), x.device(), into);
   detail::apply_norm(x.value(), v, state.beta, Tensor(), options.activation, z);
   if (!needs_record(x, state.gamma, state.beta)) return Variable(z);
   return Variable::result("batch_norm", z, {x, state.gamma, state.beta}, [=](const Tensor& dz) {
@@ -190,21 +185,21 @@ inline Variable conv2d_batch_norm(ConvKind kind, const Variable& x, const Variab
                                   const ConvOptions& conv_options, const BatchNormOptions& options,
                                   const Variable& residual = Variable(), const Tensor& into = Tensor()) {
   const WindowGeometry g = conv_geometry(kind, x.value(), w.value(), conv_options);
-  detail::check_batch_norm(g.out_c, state);
+  detail::check_batch_norm(x.value(), g.out_c, state);
   const Shape shape = output_shape(g);
   if (residual.defined())
     check(residual.shape() == shape && residual.dtype() == x.dtype(), "conv2d_batch_norm", "residual is ",
           residual.value().text(), ", the convolution's output ", shape);
-  const Tensor z = output_tensor("conv2d_batch_norm", shape, x.dtype(), into);
+  const Tensor z = output_tensor("conv2d_batch_norm", shape, x.dtype(), x.device(), into);
   const bool record = needs_record(x, w, state.gamma, state.beta, residual);
 
   if (!options.training && !record) {
     const auto v = detail::moving_norm(state, options.epsilon, x.dtype());
     visit_float("conv2d_batch_norm", x.dtype(), [&]<class T>(T) {
-      const Tensor shift = Tensor::empty({g.out_c}, x.dtype());
-      for (Index c = 0; c < g.out_c; ++c)
-        shift.data<T>()[c] = static_cast<T>(static_cast<double>(state.beta.value().data<T>()[c]) -
-                                            static_cast<double>(v.mean.data<T>()[c]) * v.scale.data<T>()[c]);
+      const Tensor shift = Tensor::empty({g.out_c}, x.dtype(), x.device());
+      const auto fold = TINYVISION_CHANNEL_KERNEL(x.device(), batch_norm_fold<T>);
+      fold(g.out_c, state.beta.value().data<T>(), v.mean.template data<T>(), v.scale.template data<T>(),
+           shift.data<T>());
       Epilogue<T> epilogue;
       epilogue.scale = v.scale.data<T>();
       epilogue.shift = shift.data<T>();
@@ -218,7 +213,7 @@ inline Variable conv2d_batch_norm(ConvKind kind, const Variable& x, const Variab
     return Variable(z);
   }
 
-  const Tensor y = Tensor::empty(shape, x.dtype());
+  const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   visit_float("conv2d_batch_norm", x.dtype(),
               [&]<class T>(T) { conv_forward(kind, g, x.value(), w, Epilogue<T>{}, y); });
   const auto v = options.training ? detail::batch_norm_from_batch(y, state, options)

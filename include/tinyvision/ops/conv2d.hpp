@@ -16,6 +16,10 @@
 #include "tinyvision/ops/support.hpp"
 #include "tinyvision/reference/conv2d.hpp"
 #include "tinyvision/reference/depthwise_conv2d.hpp"
+#if TINYVISION_WITH_CUDA
+#include "tinyvision/cuda/convolution.hpp"
+#include "tinyvision/cuda/gemm.hpp"
+#endif
 
 TINYVISION_BEGIN
 
@@ -29,7 +33,8 @@ inline WindowGeometry conv2d_geometry(const Tensor& x, const Tensor& w, const Co
   check(w.shape().rank() == 4, "conv2d", "weight must be [KH,KW,Cin,Cout], got ", w.shape());
   check(x.shape().rank() == 4 && x.dim(3) == w.dim(2), "conv2d", "channels differ: input ", x.shape(), ", weight ",
         w.shape());
-  check(x.dtype() == w.dtype(), "conv2d", "dtypes differ: input ", x.text(), ", weight ", w.text());
+  check(x.dtype() == w.dtype() && x.device() == w.device(), "conv2d", "operands differ: input ", x.text(), ", weight ",
+        w.text());
   return window_geometry("conv2d", x, w.dim(0), w.dim(1), options.stride, options.padding, w.dim(3));
 }
 
@@ -38,7 +43,8 @@ inline WindowGeometry depthwise_conv2d_geometry(const Tensor& x, const Tensor& w
   check(w.shape().rank() == 4, "depthwise_conv2d", "weight must be [KH,KW,C,multiplier], got ", w.shape());
   check(x.shape().rank() == 4 && x.dim(3) == w.dim(2), "depthwise_conv2d", "channels differ: input ", x.shape(),
         ", weight ", w.shape());
-  check(x.dtype() == w.dtype(), "depthwise_conv2d", "dtypes differ: input ", x.text(), ", weight ", w.text());
+  check(x.dtype() == w.dtype() && x.device() == w.device(), "depthwise_conv2d", "operands differ: input ", x.text(),
+        ", weight ", w.text());
   return window_geometry("depthwise_conv2d", x, w.dim(0), w.dim(1), options.stride, options.padding,
                          w.dim(2) * w.dim(3));
 }
@@ -50,20 +56,20 @@ inline WindowGeometry conv_geometry(ConvKind kind, const Tensor& x, const Tensor
   return kind == ConvKind::full ? conv2d_geometry(x, w, options) : depthwise_conv2d_geometry(x, w, options);
 }
 
-/// y = act(conv(x, w) * scale + shift + residual), written to `y`. Full convolutions outside training keep their packed
-/// weights with the variable `w`.
+/// y = act(conv(x, w) * scale + shift + residual), written to `y`. On the CPU, full convolutions outside training keep
+/// their packed weights with the variable `w`.
 template <class T>
 void conv_forward(ConvKind kind, const WindowGeometry& g, const Tensor& x, const Variable& w,
                   const Epilogue<T>& epilogue, const Tensor& y) {
   const WindowGeometry full = with_pitches(g, x, y);
   const T* weights = w.value().data<T>();
+  using Run = void (*)(const WindowGeometry&, const T*, const T*, const Epilogue<T>&, T*);
   if (kind == ConvKind::depthwise) {
-    const auto run = use_reference() ? &reference::depthwise_conv2d_forward<T> : &cpu::depthwise_conv2d_forward<T>;
+    const auto run = TINYVISION_KERNEL(x.device(), depthwise_conv2d_forward<T>);
     run(full, x.data<T>(), weights, epilogue, y.data<T>());
-  } else if (use_reference()) {
-    reference::conv2d_forward(full, x.data<T>(), weights, epilogue, y.data<T>());
-  } else if (is_recording()) {
-    cpu::conv2d_forward(full, x.data<T>(), weights, epilogue, y.data<T>());
+  } else if (use_reference() || is_recording() || !x.on_cpu()) {
+    const Run run = TINYVISION_KERNEL(x.device(), conv2d_forward<T>);
+    run(full, x.data<T>(), weights, epilogue, y.data<T>());
   } else {
     const auto packed = w.derived<cpu::PackedConvWeights<T>>([&] { return cpu::pack_conv2d_weights(full, weights); });
     cpu::conv2d_forward(full, x.data<T>(), *packed, epilogue, y.data<T>());
@@ -77,19 +83,15 @@ inline void conv_backward(ConvKind kind, const WindowGeometry& g, const Variable
     if (w.requires_gradient()) {
       const GradientSink dw = w.gradient_sink();
       const WindowGeometry full = with_pitches(g, x.value(), dy);
-      const auto run = kind == ConvKind::full
-                           ? (use_reference() ? &reference::conv2d_backward_weight<T> : &cpu::conv2d_backward_weight<T>)
-                           : (use_reference() ? &reference::depthwise_conv2d_backward_weight<T>
-                                              : &cpu::depthwise_conv2d_backward_weight<T>);
+      const auto run = kind == ConvKind::full ? TINYVISION_KERNEL(dy.device(), conv2d_backward_weight<T>)
+                                              : TINYVISION_KERNEL(dy.device(), depthwise_conv2d_backward_weight<T>);
       run(full, x.value().data<T>(), dy.data<T>(), dw.tensor.data<T>(), dw.accumulate);
     }
     if (x.requires_gradient()) {
       const GradientSink dx = x.gradient_sink();
       const WindowGeometry full = with_pitches(g, dx.tensor, dy);
-      const auto run = kind == ConvKind::full
-                           ? (use_reference() ? &reference::conv2d_backward_input<T> : &cpu::conv2d_backward_input<T>)
-                           : (use_reference() ? &reference::depthwise_conv2d_backward_input<T>
-                                              : &cpu::depthwise_conv2d_backward_input<T>);
+      const auto run = kind == ConvKind::full ? TINYVISION_KERNEL(dy.device(), conv2d_backward_input<T>)
+                                              : TINYVISION_KERNEL(dy.device(), depthwise_conv2d_backward_input<T>);
       run(full, dy.data<T>(), w.value().data<T>(), dx.tensor.data<T>(), dx.accumulate);
     }
   });
@@ -100,7 +102,7 @@ inline void bias_gradient(const Variable& bias, const Tensor& dy) {
   if (!bias.requires_gradient()) return;
   const GradientSink db = bias.gradient_sink();
   visit_float("bias", dy.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::bias_backward<T> : &cpu::bias_backward<T>;
+    const auto run = TINYVISION_KERNEL(dy.device(), bias_backward<T>);
     run(dy.rows(), dy.shape().back(), dy.data<T>(), dy.pitch(), db.tensor.data<T>(), db.accumulate);
   });
 }
@@ -111,7 +113,7 @@ inline Variable convolution(ConvKind kind, const Variable& x, const Variable& w,
   const char* name = kind == ConvKind::full ? "conv2d" : "depthwise_conv2d";
   const WindowGeometry g = conv_geometry(kind, x.value(), w.value(), options);
   if (bias.defined()) check(bias.shape() == Shape{g.out_c}, name, "bias must be [", g.out_c, "], got ", bias.shape());
-  const Tensor y = output_tensor(name, output_shape(g), x.dtype(), into);
+  const Tensor y = output_tensor(name, output_shape(g), x.dtype(), x.device(), into);
   const bool record = needs_record(x, w, bias);
   visit_float(name, x.dtype(), [&]<class T>(T) {
     Epilogue<T> epilogue;

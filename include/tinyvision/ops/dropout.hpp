@@ -15,10 +15,10 @@ TINYVISION_BEGIN
 inline Variable dropout(const Variable& x, double keep, const Random& random) {
   check(keep > 0 && keep <= 1, "dropout", "keep probability must be in (0, 1], got ", keep);
   if (keep == 1) return x;
-  const Tensor y = Tensor::empty(x.shape(), x.dtype());
+  const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   const auto apply = [random, keep](const Tensor& from, const Tensor& to, bool accumulate) {
     visit_float("dropout", from.dtype(), [&]<class T>(T) {
-      const auto run = use_reference() ? &reference::dropout<T> : &cpu::dropout<T>;
+      const auto run = TINYVISION_KERNEL(from.device(), dropout<T>);
       run(from.rows(), from.shape().back(), random, static_cast<T>(keep), from.data<T>(), from.pitch(), to.data<T>(),
           to.pitch(), accumulate);
     });

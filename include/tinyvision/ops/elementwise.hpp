@@ -15,16 +15,16 @@ TINYVISION_BEGIN
 
 /// relu or relu6 of x, any shape.
 inline Variable activation(const Variable& x, Activation kind, const Tensor& into = Tensor()) {
-  const Tensor y = output_tensor(to_string(kind), x.shape(), x.dtype(), into);
+  const Tensor y = output_tensor(to_string(kind), x.shape(), x.dtype(), x.device(), into);
   visit_float(to_string(kind), x.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::activation_forward<T> : &cpu::activation_forward<T>;
+    const auto run = TINYVISION_KERNEL(x.device(), activation_forward<T>);
     run(y.rows(), y.shape().back(), x.value().data<T>(), x.value().pitch(), kind, y.data<T>(), y.pitch());
   });
   if (!needs_record(x)) return Variable(y);
   return Variable::result(to_string(kind), y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_float(to_string(kind), dy.dtype(), [&]<class T>(T) {
-      const auto run = use_reference() ? &reference::activation_backward<T> : &cpu::activation_backward<T>;
+      const auto run = TINYVISION_KERNEL(x.device(), activation_backward<T>);
       run(dy.rows(), dy.shape().back(), dy.data<T>(), dy.pitch(), y.data<T>(), y.pitch(), kind, dx.tensor.data<T>(),
           dx.tensor.pitch(), dx.accumulate);
     });
@@ -35,11 +35,11 @@ inline Variable relu6(const Variable& x) { return activation(x, Activation::relu
 
 /// a + b, equal shapes.
 inline Variable add(const Variable& a, const Variable& b, const Tensor& into = Tensor()) {
-  check(a.shape() == b.shape() && a.dtype() == b.dtype(), "add", "operands differ: ", a.value().text(), " and ",
-        b.value().text());
-  const Tensor y = output_tensor("add", a.shape(), a.dtype(), into);
+  check(a.shape() == b.shape() && a.dtype() == b.dtype() && a.device() == b.device(), "add",
+        "operands differ: ", a.value().text(), " and ", b.value().text());
+  const Tensor y = output_tensor("add", a.shape(), a.dtype(), a.device(), into);
   visit_float("add", a.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::add<T> : &cpu::add<T>;
+    const auto run = TINYVISION_KERNEL(y.device(), add<T>);
     run(y.rows(), y.shape().back(), a.value().data<T>(), a.value().pitch(), b.value().data<T>(), b.value().pitch(),
         Activation::none, y.data<T>(), y.pitch());
   });
@@ -52,7 +52,7 @@ inline Variable add(const Variable& a, const Variable& b, const Tensor& into = T
 
 /// alpha * x for a constant alpha.
 inline Variable scale(const Variable& x, double alpha, const Tensor& into = Tensor()) {
-  const Tensor y = output_tensor("scale", x.shape(), x.dtype(), into);
+  const Tensor y = output_tensor("scale", x.shape(), x.dtype(), x.device(), into);
   scale_into(x.value(), alpha, y, false);
   if (!needs_record(x)) return Variable(y);
   return Variable::result("scale", y, {x}, [=](const Tensor& dy) {
@@ -79,13 +79,13 @@ inline Variable concat(const std::vector<Variable>& parts, const Tensor& into = 
   for (const Variable& part : parts) {
     Shape expected = shape;
     expected[-1] = part.shape().back();
-    check(part.shape() == expected && part.dtype() == parts[0].dtype(), "concat",
+    check(part.shape() == expected && part.dtype() == parts[0].dtype() && part.device() == parts[0].device(), "concat",
           "parts differ: ", parts[0].value().text(), " and ", part.value().text());
     channels += part.shape().back();
     record = record || needs_record(part);
   }
   shape[-1] = channels;
-  const Tensor y = output_tensor("concat", shape, parts[0].dtype(), into);
+  const Tensor y = output_tensor("concat", shape, parts[0].dtype(), parts[0].device(), into);
   Index begin = 0;
   for (const Variable& part : parts) {
     const Tensor slice = y.slice_channels(begin, part.shape().back());
@@ -108,16 +108,16 @@ inline Variable zero_pad(const Variable& x, Index top, Index bottom, Index left,
   check(top >= 0 && bottom >= 0 && left >= 0 && right >= 0, "zero_pad", "negative amount ", top, ",", bottom, ",", left,
         ",", right);
   const Index n = x.shape()[0], h = x.shape()[1], w = x.shape()[2], c = x.shape()[3];
-  const Tensor y = Tensor::empty({n, h + top + bottom, w + left + right, c}, x.dtype());
+  const Tensor y = Tensor::empty({n, h + top + bottom, w + left + right, c}, x.dtype(), x.device());
   visit_float("zero_pad", x.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::zero_pad<T> : &cpu::zero_pad<T>;
+    const auto run = TINYVISION_KERNEL(x.device(), zero_pad<T>);
     run(n, h, w, c, x.value().data<T>(), x.value().pitch(), top, bottom, left, right, y.data<T>(), y.pitch(), false);
   });
   if (!needs_record(x)) return Variable(y);
   return Variable::result("zero_pad", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_float("zero_pad", dy.dtype(), [&]<class T>(T) {
-      const auto run = use_reference() ? &reference::crop<T> : &cpu::crop<T>;
+      const auto run = TINYVISION_KERNEL(x.device(), crop<T>);
       run(n, dy.dim(1), dy.dim(2), c, dy.data<T>(), dy.pitch(), top, left, h, w, dx.tensor.data<T>(), dx.tensor.pitch(),
           dx.accumulate);
     });
@@ -130,16 +130,16 @@ inline Variable crop(const Variable& x, Index top, Index left, Index height, Ind
   const Index n = x.shape()[0], h = x.shape()[1], w = x.shape()[2], c = x.shape()[3];
   check(top >= 0 && left >= 0 && height > 0 && width > 0 && top + height <= h && left + width <= w, "crop", "window ",
         height, "x", width, " at ", top, ",", left, " outside ", x.shape());
-  const Tensor y = Tensor::empty({n, height, width, c}, x.dtype());
+  const Tensor y = Tensor::empty({n, height, width, c}, x.dtype(), x.device());
   visit_float("crop", x.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::crop<T> : &cpu::crop<T>;
+    const auto run = TINYVISION_KERNEL(x.device(), crop<T>);
     run(n, h, w, c, x.value().data<T>(), x.value().pitch(), top, left, height, width, y.data<T>(), y.pitch(), false);
   });
   if (!needs_record(x)) return Variable(y);
   return Variable::result("crop", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_float("crop", dy.dtype(), [&]<class T>(T) {
-      const auto run = use_reference() ? &reference::zero_pad<T> : &cpu::zero_pad<T>;
+      const auto run = TINYVISION_KERNEL(x.device(), zero_pad<T>);
       run(n, height, width, c, dy.data<T>(), dy.pitch(), top, h - top - height, left, w - left - width,
           dx.tensor.data<T>(), dx.tensor.pitch(), dx.accumulate);
     });

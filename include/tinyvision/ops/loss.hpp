@@ -9,9 +9,11 @@
 #pragma once
 
 #include "tinyvision/cpu/loss.hpp"
-#include "tinyvision/cpu/reduce.hpp"
-#include "tinyvision/ops/support.hpp"
+#include "tinyvision/ops/reduce.hpp"
 #include "tinyvision/reference/loss.hpp"
+#if TINYVISION_WITH_CUDA
+#include "tinyvision/cuda/loss.hpp"
+#endif
 
 TINYVISION_BEGIN
 
@@ -19,13 +21,21 @@ namespace detail {
 
 /// Mean of the per-example losses, as a tensor of one element.
 inline Tensor mean_loss(const Tensor& losses) {
-  const Tensor loss = Tensor::empty({1}, losses.dtype());
+  const Tensor loss = Tensor::empty({1}, losses.dtype(), losses.device());
   visit_float("loss", losses.dtype(), [&]<class T>(T) {
-    double sum = 0;
-    for (Index i = 0; i < losses.count(); ++i) sum += losses.data<T>()[i];
-    *loss.data<T>() = static_cast<T>(sum / static_cast<double>(losses.count()));
+    const auto run = TINYVISION_CHANNEL_KERNEL(losses.device(), mean_loss<T>);
+    run(losses.count(), losses.data<T>(), loss.data<T>());
   });
   return loss;
+}
+
+/// Throws Error naming the first label outside [0, classes). Labels that lie on a device were checked on their way there.
+inline void check_labels(const Tensor& labels, Index classes) {
+  if (!labels.on_cpu()) return;
+  const std::int64_t* label = labels.data<std::int64_t>();
+  for (Index i = 0; i < labels.count(); ++i)
+    check(label[i] >= 0 && label[i] < classes, "softmax_cross_entropy", "label ", label[i], " of example ", i,
+          " is not below the number of classes, ", classes);
 }
 
 }  // namespace detail
@@ -39,27 +49,23 @@ inline Variable softmax_cross_entropy(const Variable& logits, const Tensor& labe
         "] i64, got ", labels.text());
   check(label_smoothing >= 0 && label_smoothing < 1, "softmax_cross_entropy", "label smoothing must be in [0, 1), got ",
         label_smoothing);
-  const std::int64_t* label = labels.data<std::int64_t>();
-  for (Index i = 0; i < n; ++i)
-    check(label[i] >= 0 && label[i] < k, "softmax_cross_entropy", "label ", label[i], " of example ", i,
-          " is not below the number of classes, ", k);
-  const Tensor losses = Tensor::empty({n}, logits.dtype());
-  const Tensor probabilities = Tensor::empty({n, k}, logits.dtype());
+  detail::check_labels(labels, k);
+  const Tensor targets = labels.to(logits.device());
+  const Tensor losses = Tensor::empty({n}, logits.dtype(), logits.device());
+  const Tensor probabilities = Tensor::empty({n, k}, logits.dtype(), logits.device());
   visit_float("softmax_cross_entropy", logits.dtype(), [&]<class T>(T) {
-    const auto run =
-        use_reference() ? &reference::softmax_cross_entropy_forward<T> : &cpu::softmax_cross_entropy_forward<T>;
-    run(n, k, logits.value().data<T>(), logits.value().pitch(), label, static_cast<T>(label_smoothing),
-        losses.data<T>(), probabilities.data<T>());
+    const auto run = TINYVISION_KERNEL(logits.device(), softmax_cross_entropy_forward<T>);
+    run(n, k, logits.value().data<T>(), logits.value().pitch(), targets.data<std::int64_t>(),
+        static_cast<T>(label_smoothing), losses.data<T>(), probabilities.data<T>());
   });
   const Tensor loss = detail::mean_loss(losses);
   if (!needs_record(logits)) return Variable(loss);
   return Variable::result("softmax_cross_entropy", loss, {logits}, [=](const Tensor& dloss) {
     const GradientSink dz = logits.gradient_sink();
     visit_float("softmax_cross_entropy", dloss.dtype(), [&]<class T>(T) {
-      const auto run =
-          use_reference() ? &reference::softmax_cross_entropy_backward<T> : &cpu::softmax_cross_entropy_backward<T>;
-      run(n, k, probabilities.data<T>(), labels.data<std::int64_t>(), static_cast<T>(label_smoothing),
-          static_cast<T>(dloss.item() / static_cast<double>(n)), dz.tensor.data<T>(), dz.tensor.pitch(), dz.accumulate);
+      const auto run = TINYVISION_KERNEL(dloss.device(), softmax_cross_entropy_backward<T>);
+      run(n, k, probabilities.data<T>(), targets.data<std::int64_t>(), static_cast<T>(label_smoothing), dloss.data<T>(),
+          dz.tensor.data<T>(), dz.tensor.pitch(), dz.accumulate);
     });
   });
 }
@@ -69,15 +75,15 @@ inline Variable sigmoid_cross_entropy(const Variable& logits, const Tensor& targ
   check(logits.shape().rank() == 2, "sigmoid_cross_entropy", "logits must be [N,K], got ", logits.shape());
   for (const Tensor* t : {&targets, &weights}) {
     if (t == &weights && !t->defined()) continue;
-    check(t->defined() && t->shape() == logits.shape() && t->dtype() == logits.dtype() && t->contiguous(),
+    check(t->defined() && t->shape() == logits.shape() && t->dtype() == logits.dtype() && t->contiguous() &&
+              t->device() == logits.device(),
           "sigmoid_cross_entropy", "logits are ", logits.value().text(), ", targets or weights ", t->text());
   }
   const Index n = logits.shape()[0], k = logits.shape()[1];
   check(n > 0, "sigmoid_cross_entropy", "empty batch");
-  const Tensor losses = Tensor::empty({n}, logits.dtype());
+  const Tensor losses = Tensor::empty({n}, logits.dtype(), logits.device());
   visit_float("sigmoid_cross_entropy", logits.dtype(), [&]<class T>(T) {
-    const auto run =
-        use_reference() ? &reference::sigmoid_cross_entropy_forward<T> : &cpu::sigmoid_cross_entropy_forward<T>;
+    const auto run = TINYVISION_KERNEL(logits.device(), sigmoid_cross_entropy_forward<T>);
     run(n, k, logits.value().data<T>(), logits.value().pitch(), targets.data<T>(),
         weights.defined() ? weights.data<T>() : nullptr, losses.data<T>());
   });
@@ -86,11 +92,10 @@ inline Variable sigmoid_cross_entropy(const Variable& logits, const Tensor& targ
   return Variable::result("sigmoid_cross_entropy", loss, {logits}, [=](const Tensor& dloss) {
     const GradientSink dz = logits.gradient_sink();
     visit_float("sigmoid_cross_entropy", dloss.dtype(), [&]<class T>(T) {
-      const auto run =
-          use_reference() ? &reference::sigmoid_cross_entropy_backward<T> : &cpu::sigmoid_cross_entropy_backward<T>;
+      const auto run = TINYVISION_KERNEL(dloss.device(), sigmoid_cross_entropy_backward<T>);
       run(n, k, logits.value().data<T>(), logits.value().pitch(), targets.data<T>(),
-          weights.defined() ? weights.data<T>() : nullptr, static_cast<T>(dloss.item() / static_cast<double>(n)),
-          dz.tensor.data<T>(), dz.tensor.pitch(), dz.accumulate);
+          weights.defined() ? weights.data<T>() : nullptr, dloss.data<T>(), dz.tensor.data<T>(), dz.tensor.pitch(),
+          dz.accumulate);
     });
   });
 }
@@ -98,14 +103,14 @@ inline Variable sigmoid_cross_entropy(const Variable& logits, const Tensor& targ
 /// coefficient/2 times the sum of squares of all `parameters` -> [1].
 inline Variable l2_penalty(const std::vector<Variable>& parameters, double coefficient) {
   check(!parameters.empty(), "l2_penalty", "no parameters");
-  double sum = 0;
   bool record = false;
+  std::vector<Tensor> values;
   for (const Variable& p : parameters) {
-    visit_float("l2_penalty", p.dtype(),
-                [&]<class T>(T) { sum += cpu::sum_of_squares(p.value().count(), p.value().data<T>()); });
+    values.push_back(p.value());
     record = record || needs_record(p);
   }
-  const Tensor loss = Tensor::full({1}, 0.5 * coefficient * sum, parameters[0].dtype());
+  const Tensor loss =
+      Tensor::full({1}, 0.5 * coefficient * sum_of_squares(values), parameters[0].dtype(), parameters[0].device());
   if (!record) return Variable(loss);
   return Variable::result("l2_penalty", loss, parameters, [=](const Tensor& dloss) {
     for (const Variable& p : parameters) {

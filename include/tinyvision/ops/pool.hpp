@@ -10,6 +10,9 @@
 #include "tinyvision/cpu/pool.hpp"
 #include "tinyvision/ops/support.hpp"
 #include "tinyvision/reference/pool.hpp"
+#if TINYVISION_WITH_CUDA
+#include "tinyvision/cuda/pool.hpp"
+#endif
 
 TINYVISION_BEGIN
 
@@ -23,12 +26,12 @@ struct PoolOptions {
 inline Variable max_pool(const Variable& x, const PoolOptions& options, const Tensor& into = Tensor()) {
   const WindowGeometry g = window_geometry("max_pool", x.value(), options.kernel, options.kernel, options.stride,
                                            options.padding, x.shape().back());
-  const Tensor y = output_tensor("max_pool", output_shape(g), x.dtype(), into);
+  const Tensor y = output_tensor("max_pool", output_shape(g), x.dtype(), x.device(), into);
   const bool record = needs_record(x);
   Tensor winners;
-  if (record) winners = Tensor::empty(output_shape(g), DType::u8);
+  if (record) winners = Tensor::empty(output_shape(g), DType::u8, x.device());
   visit_float("max_pool", x.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::max_pool_forward<T> : &cpu::max_pool_forward<T>;
+    const auto run = TINYVISION_KERNEL(x.device(), max_pool_forward<T>);
     run(with_pitches(g, x.value(), y), x.value().data<T>(), y.data<T>(),
         record ? winners.data<std::uint8_t>() : nullptr);
   });
@@ -36,7 +39,7 @@ inline Variable max_pool(const Variable& x, const PoolOptions& options, const Te
   return Variable::result("max_pool", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_float("max_pool", dy.dtype(), [&]<class T>(T) {
-      const auto run = use_reference() ? &reference::max_pool_backward<T> : &cpu::max_pool_backward<T>;
+      const auto run = TINYVISION_KERNEL(x.device(), max_pool_backward<T>);
       run(with_pitches(g, dx.tensor, dy), dy.data<T>(), winners.data<std::uint8_t>(), dx.tensor.data<T>(),
           dx.accumulate);
     });
@@ -47,16 +50,16 @@ inline Variable max_pool(const Variable& x, const PoolOptions& options, const Te
 inline Variable average_pool(const Variable& x, const PoolOptions& options, const Tensor& into = Tensor()) {
   const WindowGeometry g = window_geometry("average_pool", x.value(), options.kernel, options.kernel, options.stride,
                                            options.padding, x.shape().back());
-  const Tensor y = output_tensor("average_pool", output_shape(g), x.dtype(), into);
+  const Tensor y = output_tensor("average_pool", output_shape(g), x.dtype(), x.device(), into);
   visit_float("average_pool", x.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::average_pool_forward<T> : &cpu::average_pool_forward<T>;
+    const auto run = TINYVISION_KERNEL(x.device(), average_pool_forward<T>);
     run(with_pitches(g, x.value(), y), x.value().data<T>(), y.data<T>());
   });
   if (!needs_record(x)) return Variable(y);
   return Variable::result("average_pool", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_float("average_pool", dy.dtype(), [&]<class T>(T) {
-      const auto run = use_reference() ? &reference::average_pool_backward<T> : &cpu::average_pool_backward<T>;
+      const auto run = TINYVISION_KERNEL(x.device(), average_pool_backward<T>);
       run(with_pitches(g, dx.tensor, dy), dy.data<T>(), dx.tensor.data<T>(), dx.accumulate);
     });
   });
@@ -67,10 +70,9 @@ inline Variable global_average_pool(const Variable& x) {
   check(x.shape().rank() == 4, "global_average_pool", "input must be [N,H,W,C], got ", x.shape());
   const Index n = x.shape()[0], pixels = x.shape()[1] * x.shape()[2], c = x.shape()[3];
   check(pixels > 0, "global_average_pool", "empty map: ", x.shape());
-  const Tensor y = Tensor::empty({n, c}, x.dtype());
+  const Tensor y = Tensor::empty({n, c}, x.dtype(), x.device());
   visit_float("global_average_pool", x.dtype(), [&]<class T>(T) {
-    const auto run =
-        use_reference() ? &reference::global_average_pool_forward<T> : &cpu::global_average_pool_forward<T>;
+    const auto run = TINYVISION_KERNEL(x.device(), global_average_pool_forward<T>);
     run(n, pixels, c, x.value().data<T>(), x.value().pitch(), y.data<T>());
   });
   if (!needs_record(x)) return Variable(y);
@@ -78,8 +80,7 @@ inline Variable global_average_pool(const Variable& x) {
     dy = dy.packed();
     const GradientSink dx = x.gradient_sink();
     visit_float("global_average_pool", dy.dtype(), [&]<class T>(T) {
-      const auto run =
-          use_reference() ? &reference::global_average_pool_backward<T> : &cpu::global_average_pool_backward<T>;
+      const auto run = TINYVISION_KERNEL(x.device(), global_average_pool_backward<T>);
       run(n, pixels, c, dy.data<T>(), dx.tensor.data<T>(), dx.tensor.pitch(), dx.accumulate);
     });
   });

@@ -9,12 +9,40 @@
 #include "tinyvision/cpu/compiled.hpp"
 #include "tinyvision/cpu/elementwise.hpp"
 #include "tinyvision/reference/elementwise.hpp"
+#if TINYVISION_WITH_CUDA
+#include "tinyvision/cuda/elementwise.hpp"
+#endif
 
 TINYVISION_BEGIN
 
-/// A new tensor, or `into` (a channel slice of a concatenation, say) when it is defined and has the right shape.
-inline Tensor output_tensor(std::string_view op, const Shape& shape, DType dtype, const Tensor& into = Tensor()) {
-  if (!into.defined()) return Tensor::empty(shape, dtype);
+/// The kernel that runs on `device`: on the CPU the reference or our own, by the process-wide choice; on a CUDA device
+/// our own, which is `on_device`.
+template <class Kernel>
+Kernel choose_kernel(Device device, Kernel reference, Kernel own, Kernel on_device) {
+  if (device.kind == Device::Kind::cpu) return use_reference() ? reference : own;
+  if (use_reference()) fail_usage("kernels", "the reference kernels run on the CPU, not on ", device.text());
+  return on_device;
+}
+
+// Of a kernel that reference, cpu and cuda offer under one name and with the same arguments, the one to run.
+// TINYVISION_CHANNEL_KERNEL: of one that works on a value per channel, where the plain loop is the CPU's own kernel too.
+#if TINYVISION_WITH_CUDA
+#define TINYVISION_KERNEL(device, ...) \
+  choose_kernel(device, &reference::__VA_ARGS__, &cpu::__VA_ARGS__, &cuda::__VA_ARGS__)
+#define TINYVISION_CHANNEL_KERNEL(device, ...) \
+  choose_kernel(device, &reference::__VA_ARGS__, &reference::__VA_ARGS__, &cuda::__VA_ARGS__)
+#else
+#define TINYVISION_KERNEL(device, ...) \
+  choose_kernel(device, &reference::__VA_ARGS__, &cpu::__VA_ARGS__, decltype(&reference::__VA_ARGS__){})
+#define TINYVISION_CHANNEL_KERNEL(device, ...) \
+  choose_kernel(device, &reference::__VA_ARGS__, &reference::__VA_ARGS__, decltype(&reference::__VA_ARGS__){})
+#endif
+
+/// A new tensor on `device`, or `into` (a channel slice of a concatenation, say) when it is defined and has the right
+/// shape.
+inline Tensor output_tensor(std::string_view op, const Shape& shape, DType dtype, Device device,
+                            const Tensor& into = Tensor()) {
+  if (!into.defined()) return Tensor::empty(shape, dtype, device);
   check(into.shape() == shape && into.dtype() == dtype, op, "output slice is ", into.text(), ", the result ", shape,
         " ", to_string(dtype));
   return into;
@@ -23,7 +51,7 @@ inline Tensor output_tensor(std::string_view op, const Shape& shape, DType dtype
 /// target = alpha * source, or target += alpha * source. Both have the same shape; pitches may differ.
 inline void scale_into(const Tensor& source, double alpha, const Tensor& target, bool accumulate) {
   visit_float("scale", source.dtype(), [&]<class T>(T) {
-    const auto run = use_reference() ? &reference::scale<T> : &cpu::scale<T>;
+    const auto run = TINYVISION_KERNEL(source.device(), scale<T>);
     run(source.rows(), source.shape().back(), source.data<T>(), source.pitch(), static_cast<T>(alpha), target.data<T>(),
         target.pitch(), accumulate);
   });

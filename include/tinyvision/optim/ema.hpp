@@ -26,6 +26,7 @@ class Ema {
     return ramp_up_ ? std::min(decay_, static_cast<double>(1 + t) / static_cast<double>(10 + t)) : decay_;
   }
 
+  /// On the CPU; optim/update.hpp serves every device.
   void update(Index t) const {
     for (std::size_t i = 0; i < variables_.size(); ++i) {
       visit_float("ema", shadows_[i].dtype(), [&]<class T>(T) {
@@ -49,6 +50,7 @@ class Ema {
     }
   }
 
+  const std::vector<Variable>& variables() const { return variables_; }
   const std::vector<Tensor>& shadows() const { return shadows_; }
 
  private:

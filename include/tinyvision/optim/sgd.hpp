@@ -13,7 +13,7 @@
 
 #include "tinyvision/autograd/variable.hpp"
 #include "tinyvision/core/thread_pool.hpp"
-#include "tinyvision/cpu/reduce.hpp"
+#include "tinyvision/ops/reduce.hpp"
 
 TINYVISION_BEGIN
 
@@ -34,26 +34,20 @@ class Sgd {
     check(momentum >= 0 && momentum < 1, "sgd", "momentum must be in [0, 1), got ", momentum);
     check(weight_decay >= 0, "sgd", "weight decay must not be negative, got ", weight_decay);
     for (std::size_t i = 0; i < variables.size(); ++i)
-      entries_.push_back({variables[i], decays[i], Tensor::zeros(variables[i].shape(), variables[i].dtype())});
+      entries_.push_back(
+          {variables[i], decays[i], Tensor::zeros(variables[i].shape(), variables[i].dtype(), variables[i].device())});
   }
 
   /// Adds the weight decay to the gradients, so that they are those of the total loss. Call once before `step`.
   void add_weight_decay() const {
     if (weight_decay_ == 0) return;
-    for (const SgdEntry& e : entries_) {
-      if (!e.decays || !e.variable.gradient().defined()) continue;
-      visit_float("sgd", e.variable.dtype(), [&]<class T>(T) {
-        const T wd = static_cast<T>(weight_decay_);
-        const T* w = e.variable.value().data<T>();
-        T* g = e.variable.gradient().data<T>();
-        parallel_ranges(e.velocity.count(), grain, [=](Index begin, Index end) {
-          for (Index i = begin; i < end; ++i) g[i] += wd * w[i];
-        });
-      });
-    }
+    for (const SgdEntry& e : entries_)
+      if (e.decays && e.variable.gradient().defined())
+        scale_into(e.variable.value(), weight_decay_, e.variable.gradient(), true);
   }
 
-  /// One update with learning rate `lr` from the gradients as they stand; variables without a gradient stay.
+  /// One update with learning rate `lr` from the gradients as they stand; variables without a gradient stay. On the CPU;
+  /// optim/update.hpp serves every device.
   void step(double lr) const {
     for (const SgdEntry& e : entries_) {
       if (!e.variable.gradient().defined()) continue;
@@ -79,13 +73,10 @@ class Sgd {
 
   /// wd/2 times the sum of squares over the decay set: the penalty that belongs to the total loss.
   double penalty() const {
-    double sum = 0;
-    for (const SgdEntry& e : entries_) {
-      if (!e.decays) continue;
-      visit_float("sgd", e.variable.dtype(),
-                  [&]<class T>(T) { sum += cpu::sum_of_squares(e.velocity.count(), e.variable.value().data<T>()); });
-    }
-    return 0.5 * weight_decay_ * sum;
+    std::vector<Tensor> decayed;
+    for (const SgdEntry& e : entries_)
+      if (e.decays) decayed.push_back(e.variable.value());
+    return 0.5 * weight_decay_ * sum_of_squares(decayed);
   }
 
   const std::vector<SgdEntry>& entries() const { return entries_; }

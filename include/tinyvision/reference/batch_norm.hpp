@@ -8,6 +8,9 @@
 // per-channel arrays are packed. Means, variances and sums over rows are accumulated in double whatever T is.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include "tinyvision/core/activation.hpp"
 #include "tinyvision/core/error.hpp"
 
@@ -103,6 +106,37 @@ void batch_norm_backward_apply_frozen(Index rows, Index channels, const T* dz, I
       T& side = dresidual[r * drp + c];
       side = accumulate_residual ? side + dy : dy;
     }
+}
+
+/// inv_std = 1 / sqrt(variance + epsilon), scale = inv_std * gamma (null: 1), [channels] each, in double inside.
+template <class T>
+void batch_norm_scales(Index channels, const T* variance, const T* gamma, double epsilon, T* inv_std, T* scale) {
+  for (Index c = 0; c < channels; ++c) {
+    const double factor = 1.0 / std::sqrt(static_cast<double>(variance[c]) + epsilon);
+    inv_std[c] = static_cast<T>(factor);
+    scale[c] = static_cast<T>(factor * (gamma ? static_cast<double>(gamma[c]) : 1.0));
+  }
+}
+
+/// moving <- decay * moving + (1 - decay) * statistic; the variance is made unbiased: times rows / max(rows - 1, 1).
+template <class T>
+void batch_norm_move(Index rows, Index channels, const T* mean, const T* variance, double decay, T* moving_mean,
+                     T* moving_variance) {
+  const double unbiased = static_cast<double>(rows) / static_cast<double>(std::max<Index>(rows - 1, 1));
+  const double take = 1 - decay;
+  for (Index c = 0; c < channels; ++c) {
+    moving_mean[c] = static_cast<T>(decay * static_cast<double>(moving_mean[c]) + take * static_cast<double>(mean[c]));
+    moving_variance[c] = static_cast<T>(decay * static_cast<double>(moving_variance[c]) +
+                                        take * (unbiased * static_cast<double>(variance[c])));
+  }
+}
+
+/// shift = beta - mean * scale: with it y = x * scale + shift is the batch norm of constant statistics.
+template <class T>
+void batch_norm_fold(Index channels, const T* beta, const T* mean, const T* scale, T* shift) {
+  for (Index c = 0; c < channels; ++c)
+    shift[c] =
+        static_cast<T>(static_cast<double>(beta[c]) - static_cast<double>(mean[c]) * static_cast<double>(scale[c]));
 }
 
 }  // namespace reference

@@ -41,10 +41,12 @@ void softmax_cross_entropy_forward(Index rows, Index classes, const T* logits, I
   }
 }
 
-/// dlogits (+)= upstream * (p - t), the derivative of `upstream` * sum of losses. `dlogits` has pitch dlp.
+/// dlogits (+)= upstream * (p - t) with upstream = *dloss / rows: the derivative of *dloss times the mean of the losses.
+/// `dlogits` has pitch dlp.
 template <class T>
 void softmax_cross_entropy_backward(Index rows, Index classes, const T* probabilities, const std::int64_t* labels,
-                                    T label_smoothing, T upstream, T* dlogits, Index dlp, bool accumulate) {
+                                    T label_smoothing, const T* dloss, T* dlogits, Index dlp, bool accumulate) {
+  const T upstream = static_cast<T>(static_cast<double>(*dloss) / static_cast<double>(rows));
   check_labels(rows, classes, labels);
   for (Index r = 0; r < rows; ++r)
     for (Index k = 0; k < classes; ++k) {
@@ -73,10 +75,11 @@ void sigmoid_cross_entropy_forward(Index rows, Index classes, const T* logits, I
   }
 }
 
-/// dlogits (+)= upstream * w * (s(z) - t).
+/// dlogits (+)= *dloss / rows * w * (s(z) - t).
 template <class T>
 void sigmoid_cross_entropy_backward(Index rows, Index classes, const T* logits, Index lp, const T* targets,
-                                    const T* weights, T upstream, T* dlogits, Index dlp, bool accumulate) {
+                                    const T* weights, const T* dloss, T* dlogits, Index dlp, bool accumulate) {
+  const T upstream = static_cast<T>(static_cast<double>(*dloss) / static_cast<double>(rows));
   for (Index r = 0; r < rows; ++r)
     for (Index k = 0; k < classes; ++k) {
       const T z = logits[r * lp + k];
@@ -87,6 +90,14 @@ void sigmoid_cross_entropy_backward(Index rows, Index classes, const T* logits, 
       T& out = dlogits[r * dlp + k];
       out = accumulate ? out + value : value;
     }
+}
+
+/// *mean = sum of losses / rows, summed in double.
+template <class T>
+void mean_loss(Index rows, const T* losses, T* mean) {
+  double sum = 0;
+  for (Index r = 0; r < rows; ++r) sum += static_cast<double>(losses[r]);
+  *mean = static_cast<T>(sum / static_cast<double>(rows));
 }
 
 }  // namespace reference

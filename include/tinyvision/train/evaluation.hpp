@@ -36,7 +36,8 @@ inline Evaluation evaluate(const Network& network, data::Loader& loader,
   out.labels = Tensor::empty({total}, DType::i64);
   Index done = 0;
   for (const data::Batch& batch : loader.epoch(0)) {
-    const Outputs outputs = network.forward(Variable(batch.images.to(network.options().dtype)), Context{});
+    const Outputs outputs =
+        network.forward(Variable(batch.images.to(network.options().dtype).to(network.device())), Context{});
     copy_rows(out.logits, done, outputs.logits.value());
     copy_rows(out.features, done, outputs.feature.value());
     copy_rows(out.labels, done, batch.labels);

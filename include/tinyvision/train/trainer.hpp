@@ -13,6 +13,7 @@
 #include "tinyvision/optim/ema.hpp"
 #include "tinyvision/optim/schedule.hpp"
 #include "tinyvision/optim/sgd.hpp"
+#include "tinyvision/optim/update.hpp"
 #include "tinyvision/train/decay_set.hpp"
 
 TINYVISION_BEGIN
@@ -60,7 +61,7 @@ class Trainer {
     for (const Parameter& p : network_->parameters()) {
       averaged.push_back(p.variable);
       if (!p.trainable()) {
-        statistics_before_.push_back(Tensor::zeros(p.variable.shape(), p.variable.dtype()));
+        statistics_before_.push_back(Tensor::zeros(p.variable.shape(), p.variable.dtype(), p.variable.device()));
         continue;
       }
       trained.push_back(p.variable);
@@ -70,11 +71,12 @@ class Trainer {
     if (options.ema_decay > 0) ema_.emplace(std::move(averaged), options.ema_decay, options.ema_ramp_up);
   }
 
-  /// One step: gradients, then the update. images [N,H,W,3], labels [N]. Throws NonFiniteError when the loss is not
-  /// finite; weights, moving statistics and momentum are then as before the step.
+  /// One step: gradients, then the update. images [N,H,W,3] and labels [N] may be on the network's device or the CPU.
+  /// Throws NonFiniteError when the loss is not finite; weights, moving statistics and momentum are then as before the
+  /// step.
   StepResult step(const Tensor& images, const Tensor& labels) {
-    const StepResult result = compute_gradients(images, labels);
-    update();
+    const StepResult result = forward_backward(images, labels);
+    finish_step(true);
     return result;
   }
 
@@ -82,39 +84,13 @@ class Trainer {
   /// when given, receive the operations' results and the (last part's) outputs.
   StepResult compute_gradients(const Tensor& images, const Tensor& labels, Trace* trace = nullptr,
                                Outputs* kept = nullptr) {
-    const Index n = images.dim(0), parts = options_.accumulate;
-    check(n > 0 && n % parts == 0, "trainer", "a batch of ", n, " cannot be cut into ", parts, " equal parts");
-    StepResult result{sgd_.penalty(), 0, options_.schedule(steps_done_), 0, n};
-    // The forward pass moves the statistics before the loss is known.
-    for_each_statistic([](const Tensor& before, const Variable& now) { before.copy_from(now.value()); });
-    for (Index part = 0; part < parts; ++part) {
-      const Tensor x = images.slice_batch(part * (n / parts), n / parts);
-      const Tensor y = labels.slice_batch(part * (n / parts), n / parts);
-      const Outputs outputs = network_->forward(Variable(x), context(trace, part));
-      const Variable loss = softmax_cross_entropy(outputs.logits, y, options_.label_smoothing);
-      const double value = loss.value().item();
-      if (!std::isfinite(value)) {
-        sgd_.clear_gradients();
-        restore_statistics();
-        throw NonFiniteError(concat_text("[trainer] loss is ", value, " at step ", steps_done_, ": ", blame(x, part)));
-      }
-      if (kept) *kept = outputs;
-      result.cross_entropy += value / static_cast<double>(parts);
-      result.correct += count_correct(outputs.logits.value(), y);
-      backward(loss, Tensor::full({1}, 1.0 / static_cast<double>(parts), loss.dtype()));
-    }
-    result.loss += result.cross_entropy;
+    const StepResult result = forward_backward(images, labels, trace, kept);
     sgd_.add_weight_decay();
     return result;
   }
 
-  /// Applies the gradients and clears them.
-  void update() {
-    sgd_.step(options_.schedule(steps_done_));
-    if (ema_) ema_->update(steps_done_);
-    sgd_.clear_gradients();
-    ++steps_done_;
-  }
+  /// Applies the gradients that `compute_gradients` left, and clears them.
+  void update() { finish_step(false); }
 
   const std::shared_ptr<Network>& network() const { return network_; }
   const TrainerOptions& options() const { return options_; }
@@ -125,7 +101,7 @@ class Trainer {
   /// Name of the first parameter with a value that is not finite; empty when there is none.
   std::string non_finite_parameter() const {
     for (const Parameter& p : network_->parameters())
-      if (!finite(p.variable.value())) return p.name;
+      if (!all_finite(p.variable.value())) return p.name;
     return "";
   }
 
@@ -148,6 +124,41 @@ class Trainer {
   }
 
  private:
+  /// Forward and backward; the gradients are those of the cross-entropy.
+  StepResult forward_backward(const Tensor& images, const Tensor& labels, Trace* trace = nullptr,
+                              Outputs* kept = nullptr) {
+    const Index n = images.dim(0), parts = options_.accumulate;
+    check(n > 0 && n % parts == 0, "trainer", "a batch of ", n, " cannot be cut into ", parts, " equal parts");
+    StepResult result{sgd_.penalty(), 0, options_.schedule(steps_done_), 0, n};
+    // The forward pass moves the statistics before the loss is known.
+    for_each_statistic([](const Tensor& before, const Variable& now) { before.copy_from(now.value()); });
+    for (Index part = 0; part < parts; ++part) {
+      const Tensor x = images.slice_batch(part * (n / parts), n / parts).to(network_->device());
+      const Tensor y = labels.slice_batch(part * (n / parts), n / parts);
+      const Outputs outputs = network_->forward(Variable(x), context(trace, part));
+      const Variable loss = softmax_cross_entropy(outputs.logits, y, options_.label_smoothing);
+      const double value = loss.value().item();
+      if (!std::isfinite(value)) {
+        sgd_.clear_gradients();
+        restore_statistics();
+        throw NonFiniteError(concat_text("[trainer] loss is ", value, " at step ", steps_done_, ": ", blame(x, part)));
+      }
+      if (kept) *kept = outputs;
+      result.cross_entropy += value / static_cast<double>(parts);
+      result.correct += count_correct(outputs.logits.value(), y);
+      backward(loss, Tensor::full({1}, 1.0 / static_cast<double>(parts), loss.dtype(), loss.device()));
+    }
+    result.loss += result.cross_entropy;
+    return result;
+  }
+
+  /// `with_decay`: the gradients do not contain the weight decay yet.
+  void finish_step(bool with_decay) {
+    update_.run(sgd_, ema(), options_.schedule(steps_done_), steps_done_, with_decay);
+    sgd_.clear_gradients();
+    ++steps_done_;
+  }
+
   Context context(Trace* trace, Index part) const {
     Context c;
     c.training = true;
@@ -158,17 +169,6 @@ class Trainer {
     c.step = static_cast<std::uint64_t>(steps_done_ * options_.accumulate + part);
     c.trace = trace;
     return c;
-  }
-
-  static Index count_correct(const Tensor& logits, const Tensor& labels) {
-    Index correct = 0;
-    visit_float("trainer", logits.dtype(), [&]<class T>(T) {
-      for (Index i = 0; i < logits.rows(); ++i) {
-        const T* row = logits.data<T>() + i * logits.pitch();
-        correct += std::max_element(row, row + logits.shape().back()) - row == labels.data<std::int64_t>()[i];
-      }
-    });
-    return correct;
   }
 
   /// Calls `body(value before the step, moving statistic)` for each moving statistic.
@@ -195,20 +195,16 @@ class Trainer {
     network_->forward(Variable(images), replay);
     restore_statistics();  // the replay moved them once more
     for (const Trace::Row& row : trace.rows())
-      if (!finite(row.value))
+      if (!all_finite(row.value))
         return concat_text("operation ", row.id, " (", row.name, ") is the first with a non-finite result");
     return "every operation is finite; the loss itself overflowed";
-  }
-
-  static bool finite(const Tensor& tensor) {
-    const Tensor t = tensor.packed();
-    return visit_float("trainer", t.dtype(), [&]<class T>(T) { return cpu::all_finite(t.count(), t.data<T>()); });
   }
 
   std::shared_ptr<Network> network_;
   TrainerOptions options_;
   Sgd sgd_;
   std::optional<Ema> ema_;
+  Update update_;
   std::vector<Tensor> statistics_before_;  ///< moving statistics at the start of the step
   Index steps_done_ = 0;
 };

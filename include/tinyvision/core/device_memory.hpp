@@ -1,0 +1,45 @@
+// What a tensor asks of a device that is not the CPU.
+//
+// core knows no device but the CPU; tinyvision/cuda/memory.hpp provides the other one, and whoever includes an operation
+// of a build with CUDA includes it.
+#pragma once
+
+#include <memory>
+
+#include "tinyvision/core/device.hpp"
+#include "tinyvision/core/dtype.hpp"
+
+TINYVISION_BEGIN
+
+class DeviceMemory {
+ public:
+  virtual ~DeviceMemory() = default;
+
+  /// Throws Error when the device has no memory left.
+  virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;
+  virtual void clear(void* to, std::size_t bytes) = 0;
+  /// `rows` rows of `row_bytes` bytes, pitches in bytes. At most one of both sides is the CPU's.
+  virtual void copy(void* to, std::size_t to_pitch, Device to_device, const void* from, std::size_t from_pitch,
+                    Device from_device, std::size_t row_bytes, Index rows) = 0;
+  /// Pitches in elements, here and below. Floating-point types.
+  virtual void fill(DType dtype, void* to, Index rows, Index columns, Index pitch, double value) = 0;
+  /// `to` is packed.
+  virtual void convert(DType from_dtype, const void* from, Index from_pitch, DType to_dtype, void* to, Index rows,
+                       Index columns) = 0;
+};
+
+/// Gives the memory of CUDA device `index`, readying the device at the first call.
+using DeviceMemoryProvider = DeviceMemory& (*)(int index);
+inline DeviceMemoryProvider& device_memory_provider() {
+  static DeviceMemoryProvider provider = nullptr;
+  return provider;
+}
+
+/// Throws Error when the program has no support for the device.
+inline DeviceMemory& device_memory(Device device) {
+  check(device_memory_provider() != nullptr, "tensor", "no memory of device ", device.text(),
+        ": include an operation, or tinyvision/cuda/memory.hpp, in a build with CUDA");
+  return device_memory_provider()(device.index);
+}
+
+TINYVISION_END

@@ -1,0 +1,23 @@
+// The matrix product on the device, with the arguments of linalg/gemm.hpp, and sums of columns; T is float or double.
+#pragma once
+
+#include "tinyvision/cuda/memory.hpp"
+
+TINYVISION_BEGIN
+namespace cuda {
+
+template <class T>
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, Index lda, const T* b,
+          Index ldb, T beta, T* c, Index ldc) {
+  kernels::gemm(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, stream());
+}
+
+/// As cpu::bias_backward.
+template <class T>
+void bias_backward(Index rows, Index channels, const T* dy, Index dyp, T* db, bool accumulate) {
+  const Workspace<double> workspace(kernels::bias_backward_workspace(rows, channels));
+  kernels::bias_backward(rows, channels, dy, dyp, db, accumulate, workspace.data(), stream());
+}
+
+}  // namespace cuda
+TINYVISION_END

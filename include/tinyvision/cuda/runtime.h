@@ -1,0 +1,50 @@
+// What the host asks of the CUDA runtime, as plain declarations: the framework never sees a CUDA header, and the emulated
+// device of kernels/emulation offers the same entries. kernels/runtime/cuda_runtime.cpp is the real implementation.
+//
+// Every entry throws std::runtime_error, "[cuda] what failed: the runtime's text", unless it says otherwise.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "tinyvision/cuda/kernels.h"
+
+namespace tinyvision_kernels {
+
+struct DeviceDescription {
+  std::string name;
+  int major, minor;  ///< compute capability
+  int multiprocessors;
+  std::size_t total_bytes, free_bytes;
+  int driver, runtime;  ///< versions as CUDA numbers them: 13000 is 13.0
+};
+
+/// Number of devices. Without a driver, or with one that is too old, throws and says which.
+int device_count();
+
+/// Makes device `index` the one that all later calls of the process mean, and checks that the kernels of this build run
+/// on it: throws when its architecture is not among them.
+void use_device(int index);
+/// Whether this build holds kernels for the device in use.
+bool kernels_run_here();
+DeviceDescription describe_device(int index);
+
+/// Device memory, aligned to 256 bytes; null when there is not enough.
+void* allocate_memory(std::size_t bytes) noexcept;
+void free_memory(void* memory) noexcept;
+
+/// Which side of a copy is device memory.
+enum class CopyKind { to_device, from_device, on_device };
+
+/// `rows` rows of `row_bytes` bytes, `pitch` bytes apart on each side, in the order of the stream. Copies from the device
+/// are complete when the call returns; for copies to it the host memory may be used again.
+void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
+               std::size_t rows, CopyKind kind, Stream stream);
+void set_bytes(void* to, int value, std::size_t bytes, Stream stream);
+
+/// The stream that the framework works in, made at the first call.
+Stream work_stream();
+/// Waits for everything in the stream, and throws what went wrong in it.
+void wait_for(Stream stream);
+
+}  // namespace tinyvision_kernels

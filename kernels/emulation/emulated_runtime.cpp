@@ -1,0 +1,37 @@
+// The entries of tinyvision/cuda/runtime.h on the emulated device. Everything is done when a call returns.
+#include <stdexcept>
+
+#include "emulation/memory.hpp"
+#include "tinyvision/cuda/runtime.h"
+
+namespace tinyvision_kernels {
+
+int device_count() { return 1; }
+
+DeviceDescription describe_device(int) {
+  return {"emulated device", 0, 0, 1, emulation::Memory::capacity, emulation::Memory::capacity, 0, 0};
+}
+
+void use_device(int index) {
+  if (index != 0) throw std::runtime_error("[cuda] choosing the device: invalid device ordinal");
+}
+
+void* allocate_memory(std::size_t bytes) noexcept { return emulation::Memory::instance().allocate(bytes); }
+void free_memory(void* memory) noexcept { emulation::Memory::instance().free(memory); }
+
+void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
+               std::size_t rows, CopyKind, Stream) {
+  const emulation::MemoryAccess access;
+  for (std::size_t row = 0; row < rows; ++row)
+    std::memcpy(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, row_bytes);
+}
+
+void set_bytes(void* to, int value, std::size_t bytes, Stream) {
+  const emulation::MemoryAccess access;
+  std::memset(to, value, bytes);
+}
+
+Stream work_stream() { return nullptr; }
+void wait_for(Stream) {}
+
+}  // namespace tinyvision_kernels

@@ -1,0 +1,103 @@
+// The entries of tinyvision/cuda/runtime.h by the CUDA runtime.
+#include <cuda_runtime.h>
+
+#include <stdexcept>
+
+#include "tinyvision/cuda/runtime.h"
+
+namespace tinyvision_kernels {
+namespace {
+
+void expect(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // the next call shall not report this one again
+  throw std::runtime_error("[cuda] " + std::string(what) + ": " + cudaGetErrorString(error));
+}
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+cudaStream_t stream_of(Stream stream) { return static_cast<cudaStream_t>(stream); }
+
+}  // namespace
+
+int device_count() {
+  int driver = 0, runtime = 0, count = 0;
+  expect(cudaRuntimeGetVersion(&runtime), "version of the runtime");
+  expect(cudaDriverGetVersion(&driver), "version of the driver");
+  if (driver == 0) throw std::runtime_error("[cuda] no NVIDIA driver is installed; the CPU needs none (--device cpu)");
+  // Within a major version any driver will do (minor version compatibility).
+  if (driver / 1000 < runtime / 1000)
+    throw std::runtime_error("[cuda] the driver supports CUDA " + version_text(driver) + ", this build needs " +
+                             version_text(runtime / 1000 * 1000) + " or newer: update the driver");
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorNoDevice) {
+    cudaGetLastError();
+    return 0;
+  }
+  expect(error, "number of devices");
+  return count;
+}
+
+DeviceDescription describe_device(int index) {
+  cudaDeviceProp properties;
+  expect(cudaGetDeviceProperties(&properties, index), "properties of the device");
+  DeviceDescription d;
+  d.name = properties.name;
+  d.major = properties.major, d.minor = properties.minor;
+  d.multiprocessors = properties.multiProcessorCount;
+  expect(cudaMemGetInfo(&d.free_bytes, &d.total_bytes), "memory of the device");
+  expect(cudaDriverGetVersion(&d.driver), "version of the driver");
+  expect(cudaRuntimeGetVersion(&d.runtime), "version of the runtime");
+  return d;
+}
+
+void use_device(int index) {
+  expect(cudaSetDevice(index), "choosing the device");
+  if (!kernels_run_here()) {
+    const DeviceDescription d = describe_device(index);
+    throw std::runtime_error("[cuda] device " + std::to_string(index) + " (" + d.name + ", sm_" +
+                             std::to_string(d.major) + std::to_string(d.minor) +
+                             ") is of an architecture that this build has no kernels for");
+  }
+}
+
+void* allocate_memory(std::size_t bytes) noexcept {
+  void* memory = nullptr;
+  if (cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
+  cudaGetLastError();
+  return nullptr;
+}
+void free_memory(void* memory) noexcept { cudaFree(memory); }
+
+void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
+               std::size_t rows, CopyKind kind, Stream stream) {
+  if (row_bytes == 0 || rows == 0) return;
+  const cudaMemcpyKind direction = kind == CopyKind::to_device     ? cudaMemcpyHostToDevice
+                                   : kind == CopyKind::from_device ? cudaMemcpyDeviceToHost
+                                                                   : cudaMemcpyDeviceToDevice;
+  if (rows == 1 || (to_pitch == row_bytes && from_pitch == row_bytes)) {
+    expect(cudaMemcpyAsync(to, from, row_bytes * rows, direction, stream_of(stream)), "copy");
+  } else {
+    expect(cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, row_bytes, rows, direction, stream_of(stream)), "copy");
+  }
+  if (kind != CopyKind::on_device) wait_for(stream);
+}
+
+void set_bytes(void* to, int value, std::size_t bytes, Stream stream) {
+  if (bytes > 0) expect(cudaMemsetAsync(to, value, bytes, stream_of(stream)), "fill");
+}
+
+Stream work_stream() {
+  static cudaStream_t stream = [] {
+    cudaStream_t made = nullptr;
+    expect(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "making a stream");
+    return made;
+  }();
+  return stream;
+}
+
+void wait_for(Stream stream) { expect(cudaStreamSynchronize(stream_of(stream)), "a kernel or copy before this point"); }
+
+}  // namespace tinyvision_kernels

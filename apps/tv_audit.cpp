@@ -33,6 +33,7 @@ void trace(const Options& options, const Json& config) {
   }
   if (options.mode == "train" && options.network.weights != "random")
     tv_app::refuse_folded(*network, options.network.weights);
+  network->to(compute_device());
   const auto batch = checkpoint::load_safetensors(options.batch);
   const Tensor images = named(batch, options.batch, "images").to(dtype), labels = named(batch, options.batch, "labels");
   if (images.shape().rank() != 4 || images.dim(3) != 3 || labels.shape() != Shape{images.dim(0)} ||

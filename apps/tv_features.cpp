@@ -18,6 +18,7 @@ void run(const Options& options, const Json& config) {
   tv_app::Results results("tv_features", config);
   const auto network = tv_app::build_network(options.network, tv_app::classes_in_weights(options.network));
   const std::string weights_digest = tv_app::load_network(*network, options.network.weights, false);
+  network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
   const auto data = tv_app::read_data(options.data, options.network.decoder, options.out);
   const auto table = tv_app::compute_features(*network, weights_digest, data.dataset, preprocessing, options.batch,

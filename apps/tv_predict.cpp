@@ -49,6 +49,7 @@ void predict(const Options& options, const Json& config) {
   const Index classes = tv_app::classes_in_weights(options.network);
   const auto network = tv_app::build_network(options.network, classes);
   const std::string weights_digest = tv_app::load_network(*network, options.network.weights, false);
+  network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
   const Index background = network->has_background_class() ? 1 : 0;
   std::map<std::string, Index> labels;

@@ -15,7 +15,7 @@ target_compile_features(tinyvision_cuda PRIVATE cuda_std_17)
 # As on the CPU, multiply-adds are fused where they are written so. A kernel that spills registers does not build.
 target_compile_options(tinyvision_cuda PRIVATE
   "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;--Werror;all-warnings;-Xptxas=--warn-on-spills,--warning-as-error>")
-target_link_libraries(tinyvision_cuda PUBLIC CUDA::cudart)
+target_link_libraries(tinyvision_cuda PUBLIC CUDA::cudart_static)  # programs then need the driver alone
 
 target_compile_definitions(tinyvision INTERFACE TINYVISION_WITH_CUDA=1)
 target_link_libraries(tinyvision INTERFACE tinyvision_cuda)

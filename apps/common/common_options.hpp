@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/options.hpp"
+#include "tinyvision/core/device_memory.hpp"
 #include "tinyvision/core/files.hpp"
 #include "tinyvision/core/kernels.hpp"
 #include "tinyvision/core/thread_pool.hpp"
@@ -18,9 +19,10 @@ struct CommonOptions {
   std::string out;  ///< empty: nothing is written
   bool quiet = false;
   std::string kernels = "own";
+  std::string device = "cpu";
 };
 
-/// Adds --seed, --threads, --kernels, --quiet and, unless `out_help` is empty, --out with that help. `common.out` is
+/// Adds --seed, --threads, --kernels, --device, --quiet and, unless `out_help` is empty, --out with that help. `common.out` is
 /// the default of --out.
 inline void add_common_options(CLI::App& app, CommonOptions& common, const std::string& out_help) {
   std::vector<std::string> choices{"own", "reference"};
@@ -32,13 +34,20 @@ inline void add_common_options(CLI::App& app, CommonOptions& common, const std::
   app.add_option("--kernels", common.kernels, "implementation of the operations")
       ->capture_default_str()
       ->check(CLI::IsMember(choices));
+  app.add_option("--device", common.device, "where networks run: cpu, cuda or cuda:<index>")->capture_default_str();
   if (!out_help.empty()) app.add_option("--out", common.out, out_help)->capture_default_str();
   app.add_flag("--quiet", common.quiet, "no progress lines");
 }
 
-/// Chooses kernels and threads and makes sure that the output folder can be written.
+/// Chooses kernels, device and threads and makes sure that the output folder can be written.
 inline void apply_common_options(CommonOptions& common) {
   tinyvision::kernels() = tinyvision::parse_kernels(common.kernels);
+  tinyvision::compute_device() = tinyvision::parse_device(common.device);
+  if (tinyvision::compute_device().kind == tinyvision::Device::Kind::cuda) {
+    if (tinyvision::use_reference())
+      tinyvision::fail_usage("kernels", "the reference kernels run on the CPU, not on ", common.device);
+    tinyvision::device_memory(tinyvision::compute_device());  // what is wrong with it shows now, not after an hour
+  }
   if (common.threads > 0) tinyvision::set_num_threads(common.threads);
   common.threads = tinyvision::num_threads();
   if (!common.out.empty()) tinyvision::ensure_writable_folder(common.out);

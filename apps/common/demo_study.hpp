@@ -76,6 +76,7 @@ class DemoStudy {
     choice.width = settings_.width;
     const auto network = build_network(choice, 5);
     tinyvision::initialise(network->parameters(), common_.seed);
+    network->to(tinyvision::compute_device());
     return network;
   }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tinyvision/core/device_memory.hpp"
 #include "tinyvision/core/dtype.hpp"
 #include "tinyvision/core/kernels.hpp"
 #include "tinyvision/core/thread_pool.hpp"
@@ -23,22 +24,29 @@ inline std::string cpu_model() {
   return "unknown";
 }
 
-/// Precision, kernels and instruction set in one text, e.g. "f32 own avx2": with equal inputs, runs of equal mode give
+/// The GPU in use as its maker calls it; empty on the CPU.
+inline std::string gpu_name() {
+  const tinyvision::Device device = tinyvision::compute_device();
+  return device.kind == tinyvision::Device::Kind::cuda ? tinyvision::device_memory(device).name() : "";
+}
+
+/// Precision, kernels, instruction set and GPU in one text, e.g. "f32 own avx2": with equal inputs, runs of equal mode give
 /// equal bytes. Part of the key of cached features.
 inline std::string arithmetic_mode(tinyvision::DType dtype = tinyvision::DType::f32) {
   return std::string(tinyvision::to_string(dtype)) + " " + tinyvision::to_string(tinyvision::kernels()) + " " +
-         tinyvision::to_string(tinyvision::instruction_set());
+         tinyvision::to_string(tinyvision::instruction_set()) + (gpu_name().empty() ? "" : " " + gpu_name());
 }
 
 /// `environment` of results.json. Set `decoder` to what turned files into pixels; null: no image was decoded.
 inline nlohmann::ordered_json environment(tinyvision::DType dtype = tinyvision::DType::f32) {
+  const std::string gpu = gpu_name();
   return {{"decoder", nullptr},
           {"arithmetic", tinyvision::to_string(dtype)},
           {"kernels", tinyvision::to_string(tinyvision::kernels())},
           {"instruction_set", tinyvision::to_string(tinyvision::instruction_set())},
           {"threads", tinyvision::num_threads()},
           {"cpu", cpu_model()},
-          {"gpu", nullptr},
+          {"gpu", gpu.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(gpu)},
           {"cuda", tinyvision::with_cuda},
           {"compiler", __VERSION__}};
 }

@@ -165,6 +165,7 @@ inline void train_and_report(const std::string& app, const TrainChoice& t, const
       if (t.logits_init == "zeros" && p.group == ParameterGroup::logits)
         p.variable.set_value(Tensor::zeros(p.variable.shape()));
   }
+  network->to(compute_device());
   FineTuneOptions o = fine_tune_options(t, common, *network, static_cast<Index>(data.split.train.size()));
   o.run.folder = (std::filesystem::path(common.out) / "checkpoint").string();
   o.run.fingerprint = run_fingerprint(config, weights_digest, data.split_digest);

@@ -60,7 +60,8 @@ inline StepTrace trace_evaluation(const Trainer& trainer, const Tensor& images, 
   Context context;
   context.fused = trainer.options().fused;
   context.trace = &trace;
-  const Outputs outputs = trainer.network()->forward(Variable(images), context);
+  const Network& network = *trainer.network();
+  const Outputs outputs = network.forward(Variable(images.to(network.device())), context);
   out.loss = softmax_cross_entropy(outputs.logits, labels, trainer.options().label_smoothing).value().item() +
              trainer.sgd().penalty();
   add_activations(out.tensors, trace, outputs.logits.value(), outputs.feature.value(), out.loss);

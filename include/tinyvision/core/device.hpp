@@ -23,4 +23,20 @@ struct Device {
   std::string text() const { return kind == Kind::cpu ? "cpu" : "cuda:" + std::to_string(index); }
 };
 
+/// "cpu", "cuda" (the first device) or "cuda:<index>". Throws UsageError for anything else, and for CUDA in a build without.
+inline Device parse_device(const std::string& text) {
+  if (text == "cpu") return Device::cpu();
+  if (text == "cuda") return Device::cuda();
+  const std::string index = text.starts_with("cuda:") ? text.substr(5) : "";
+  if (index.empty() || index.size() > 3 || index.find_first_not_of("0123456789") != std::string::npos)
+    fail_usage("device", "unknown device '", text, "': choose cpu, cuda or cuda:<index>");
+  return Device::cuda(std::stoi(index));
+}
+
+/// The device that applications put networks on, process-wide; set it before work starts.
+inline Device& compute_device() {
+  static Device device;
+  return device;
+}
+
 TINYVISION_END

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "tinyvision/core/device.hpp"
 #include "tinyvision/core/dtype.hpp"
@@ -14,6 +15,9 @@ TINYVISION_BEGIN
 class DeviceMemory {
  public:
   virtual ~DeviceMemory() = default;
+
+  /// The device's name, as its maker gives it, and its architecture: "NVIDIA H100 80GB HBM3 sm_90".
+  virtual std::string name() const = 0;
 
   /// Throws Error when the device has no memory left.
   virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;

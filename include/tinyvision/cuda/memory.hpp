@@ -63,6 +63,10 @@ class Memory final : public DeviceMemory {
     return memory;
   }
 
+  std::string name() const override {
+    const auto d = kernels::describe_device(index_);
+    return concat_text(d.name, " sm_", d.major, d.minor);
+  }
   std::shared_ptr<void> allocate(std::size_t bytes) override {
     return {arena().allocate(bytes), [bytes](void* p) { arena().deallocate(p, bytes); }};
   }

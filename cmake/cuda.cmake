@@ -1,6 +1,6 @@
 # tinyvision::cuda: one static library built from kernels/. The kernels see the thin kernel declarations and no framework
 # header; the framework learns that they exist from TINYVISION_WITH_CUDA. CMAKE_CUDA_ARCHITECTURES is the user's choice.
-file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu)
+file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu ${PROJECT_SOURCE_DIR}/kernels/ladder/*.cu)
 if(NOT kernels)
   message(FATAL_ERROR "TINYVISION_CUDA is ON, but there are no kernels yet: ${PROJECT_SOURCE_DIR}/kernels holds no .cu file")
 endif()

@@ -1,6 +1,7 @@
 # tinyvision_emulated: the CUDA kernels as ordinary C++ on the emulated device of kernels/emulation, for the tests. The
 # namespace of the entries is renamed, so that a build with CUDA can hold both.
-file(GLOB kernels RELATIVE ${PROJECT_SOURCE_DIR}/kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu)
+file(GLOB kernels RELATIVE ${PROJECT_SOURCE_DIR}/kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu
+  ${PROJECT_SOURCE_DIR}/kernels/ladder/*.cu)
 set(sources)
 foreach(kernel IN LISTS kernels)
   set(source ${PROJECT_BINARY_DIR}/emulated/${kernel}.cpp)

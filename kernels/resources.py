@@ -40,7 +40,7 @@ def readable(names):
     text = subprocess.run(["c++filt", "-p"], input="\n".join(names), check=True, capture_output=True, text=True).stdout
     short = []
     for line in text.splitlines():
-        line = re.sub(r"tinyvision_kernels::|\(anonymous namespace\)::|^void ", "", line)
+        line = re.sub(r"tinyvision_kernels::|ladder::|\(anonymous namespace\)::|^void ", "", line)
         short.append(re.sub(r"\s+", " ", line).strip())
     return short
 
@@ -57,13 +57,13 @@ def main():
     print("|---|---|" + "---|" * (len(architectures) + 3))
     spilled = 0
     with tempfile.TemporaryDirectory() as folder:
-        for kernel in sorted((ROOT / "kernels").glob("*.cu")):
+        for kernel in sorted((ROOT / "kernels").glob("**/*.cu")):
             reports = [report(kernel, architecture, pathlib.Path(folder)) for architecture in architectures]
             for short in sorted(reports[0]):
                 rows = [r[short] for r in reports]
                 largest = [max(row[i] for row in rows) for i in (1, 2, 3)]
                 spilled += largest[2]
-                cells = [kernel.name, f"`{short}`", *(str(row[0]) for row in rows), *map(str, largest)]
+                cells = [str(kernel.relative_to(ROOT / "kernels")), f"`{short}`", *(str(row[0]) for row in rows), *map(str, largest)]
                 print("| " + " | ".join(cells) + " |")
     return 1 if spilled else 0
 

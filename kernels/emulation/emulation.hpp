@@ -43,6 +43,8 @@ enum class Order { forward, backward };
 struct Device {
   Order order = Order::forward;
   std::uint64_t launches = 0, blocks = 0, barriers = 0;
+  std::uint64_t shared_bytes_read = 0, shared_bytes_written = 0;  ///< by the threads; asynchronous copies not counted
+  std::uint64_t warp_products = 0;                                ///< tensor-core instructions
 };
 inline Device& device() {
   thread_local Device the_device;
@@ -55,6 +57,12 @@ struct Access {
   std::uint32_t writer = nobody, reader = nobody, other_reader = nobody;
   std::uint64_t write_epoch = 0, read_epoch = 0;
   bool written = false;
+  bool in_flight = false;  ///< an asynchronous copy of `writer` into it has not been waited for
+};
+
+/// What one lane leaves for the others at a warp exchange.
+struct Slot {
+  alignas(8) std::byte bytes[32];
 };
 
 class Block;
@@ -104,16 +112,16 @@ class Block {
 
   /// A meeting of the lanes in `mask`: every lane leaves `value`, and then may read those of the others.
   template <class T>
-  const std::uint64_t* exchange(unsigned mask, const T& value) {
-    static_assert(sizeof(T) <= sizeof(std::uint64_t) && std::is_trivially_copyable_v<T>);
+  const Slot* exchange(unsigned mask, const T& value) {
+    static_assert(sizeof(T) <= sizeof(Slot) && std::is_trivially_copyable_v<T>);
     const unsigned lane = running_ % warp_size;
     Warp& warp = warps_[running_ / warp_size];
     if (!(mask >> lane & 1u)) fail("a lane that is not in its own mask takes part in a warp exchange");
     if (warp.arrived != 0 && warp.mask != mask) fail("lanes of a warp meet with different masks");
     warp.mask = mask;
     warp.arrived |= 1u << lane;
-    std::uint64_t* slots = warp.slots[warp.generation % 2];
-    slots[lane] = 0;
+    Slot* slots = warp.slots[warp.generation % 2];
+    slots[lane] = Slot{};
     std::memcpy(&slots[lane], &value, sizeof(T));
     threads_[running_].waits = Waits::warp;
     Fibre::yield();
@@ -135,9 +143,47 @@ class Block {
     std::vector<Access> accesses;
   };
 
+  /// A meeting for an instruction that only a whole warp can execute.
+  template <class T>
+  const Slot* exchange_of_whole_warp(const T& value) {
+    warps_[running_ / warp_size].whole = true;
+    return exchange(~0u, value);
+  }
+
+  /// cp.async of `bytes` neighbouring bytes into elements [first, first + count); null `source` means zeros. Until the
+  /// thread has waited for it, nobody may touch the elements.
+  void copy_async(Array& array, std::size_t first, std::size_t count, const void* source, std::size_t bytes) {
+    for (std::size_t i = first; i < first + count; ++i) {
+      note_write(array, i);
+      array.accesses[i].in_flight = true;
+    }
+    threads_[running_].copies.push_back({&array, first, count, source, bytes, threads_[running_].groups});
+  }
+  void commit_copies() { ++threads_[running_].groups; }
+  /// Waits until at most `left` of the newest committed groups are under way.
+  void wait_copies(std::uint64_t left) {
+    Thread& thread = threads_[running_];
+    std::size_t done = 0;
+    for (; done < thread.copies.size() && thread.copies[done].group + left < thread.groups; ++done) {
+      const Copy& copy = thread.copies[done];
+      std::byte* to = copy.array->bytes.data() + copy.first * (copy.bytes / copy.count);
+      if (copy.source) {
+        std::memcpy(to, copy.source, copy.bytes);
+      } else {
+        std::memset(to, 0, copy.bytes);
+      }
+      for (std::size_t i = copy.first; i < copy.first + copy.count; ++i) {
+        copy.array->accesses[i].in_flight = false;
+        note_write(*copy.array, i);
+      }
+    }
+    thread.copies.erase(thread.copies.begin(), thread.copies.begin() + static_cast<std::ptrdiff_t>(done));
+  }
+
   void note_read(Array& array, std::size_t i) {
     Access& a = at(array, i);
     if (!a.written) fail("shared element " + std::to_string(i) + " is read before anybody wrote it");
+    if (a.in_flight) fail_in_flight(a, i);
     if (a.writer != running_ && concurrent(a.writer, a.write_epoch))
       fail("race: shared element " + std::to_string(i) + " is read while thread " + std::to_string(a.writer) +
            " writes it, without a barrier between");
@@ -149,6 +195,7 @@ class Block {
   }
   void note_write(Array& array, std::size_t i) {
     Access& a = at(array, i);
+    if (a.in_flight) fail_in_flight(a, i);
     if (a.written && a.writer != running_ && concurrent(a.writer, a.write_epoch))
       fail("race: shared element " + std::to_string(i) + " is written by thread " + std::to_string(a.writer) +
            " too, without a barrier between");
@@ -169,13 +216,23 @@ class Block {
 
  private:
   enum class Waits { nothing, block, warp };
+  struct Copy {
+    Array* array;
+    std::size_t first, count;
+    const void* source;
+    std::size_t bytes;
+    std::uint64_t group;
+  };
   struct Thread {
     Fibre fibre;
     Waits waits = Waits::nothing;
+    std::vector<Copy> copies;  ///< asynchronous ones that have not been waited for
+    std::uint64_t groups = 0;  ///< committed
   };
   struct Warp {
-    std::uint64_t slots[2][warp_size] = {};
+    Slot slots[2][warp_size] = {};
     unsigned mask = 0, arrived = 0;
+    bool whole = false;  ///< all 32 lanes must come
     std::uint64_t generation = 0;
     std::uint64_t meetings = 0;  ///< warp-wide meetings since the last block barrier
   };
@@ -191,6 +248,11 @@ class Block {
       fail("index " + std::to_string(static_cast<std::int64_t>(i)) + " of a shared array of " +
            std::to_string(array.accesses.size()));
     return array.accesses[i];
+  }
+
+  [[noreturn]] void fail_in_flight(const Access& a, std::size_t i) const {
+    fail("shared element " + std::to_string(i) + " is accessed before thread " + std::to_string(a.writer) +
+         " has waited for its asynchronous copy into it");
   }
 
   void schedule() {
@@ -222,6 +284,8 @@ class Block {
         if (warp.mask >> lane & 1u && t < threads_.size() && !threads_[t].fibre.done()) awaited |= 1u << lane;
       }
       if ((warp.arrived & awaited) != awaited) continue;
+      if (warp.whole && warp.arrived != ~0u) fail("lanes are missing at an instruction of the whole warp");
+      warp.whole = false;
       for (unsigned lane = 0; lane < warp_size; ++lane)
         if (warp.arrived >> lane & 1u) threads_[w * warp_size + lane].waits = Waits::nothing;
       if (warp.arrived == ~0u || awaited == warp.arrived) ++warp.meetings;
@@ -265,12 +329,14 @@ class Shared {
     Element(const Element&) = default;
     operator T() const {
       current_block()->note_read(*array_, i_);
+      device().shared_bytes_read += sizeof(T);
       T value;
       std::memcpy(&value, array_->bytes.data() + i_ * sizeof(T), sizeof(T));
       return value;
     }
     const Element& operator=(T value) const {
       current_block()->note_write(*array_, i_);
+      device().shared_bytes_written += sizeof(T);
       std::memcpy(array_->bytes.data() + i_ * sizeof(T), &value, sizeof(T));
       return *this;
     }
@@ -289,7 +355,42 @@ class Shared {
     return {array_, static_cast<std::size_t>(i)};
   }
 
+  /// The elements from i on that one vector access to a V touches, each checked as if it were accessed alone. The place
+  /// must be a multiple of V's alignment, as on the hardware (an array of the block begins at a multiple of 16 bytes).
+  template <class V>
+  V load(std::size_t i) const {
+    const std::size_t count = elements_of<V>(i);
+    for (std::size_t k = 0; k < count; ++k) current_block()->note_read(*array_, i + k);
+    device().shared_bytes_read += sizeof(V);
+    V value;
+    std::memcpy(&value, array_->bytes.data() + i * sizeof(T), sizeof(V));
+    return value;
+  }
+  template <class V>
+  void store(std::size_t i, const V& value) const {
+    const std::size_t count = elements_of<V>(i);
+    for (std::size_t k = 0; k < count; ++k) current_block()->note_write(*array_, i + k);
+    device().shared_bytes_written += sizeof(V);
+    std::memcpy(array_->bytes.data() + i * sizeof(T), &value, sizeof(V));
+  }
+  /// A V copied from global memory without waiting (cp.async), or zeros when `valid` is false.
+  template <class V>
+  void copy_async(std::size_t i, const void* source, bool valid) const {
+    if (reinterpret_cast<std::uintptr_t>(source) % alignof(V) != 0)
+      current_block()->fail("an asynchronous copy from an address that is no multiple of " +
+                            std::to_string(alignof(V)));
+    current_block()->copy_async(*array_, i, elements_of<V>(i), valid ? source : nullptr, sizeof(V));
+  }
+
  private:
+  template <class V>
+  static std::size_t elements_of(std::size_t i) {
+    static_assert(sizeof(V) % sizeof(T) == 0 && std::is_trivially_copyable_v<V>);
+    if (i * sizeof(T) % alignof(V) != 0)
+      current_block()->fail("a vector access to shared element " + std::to_string(static_cast<std::int64_t>(i)) +
+                            ", which is no multiple of " + std::to_string(alignof(V)) + " bytes");
+    return sizeof(V) / sizeof(T);
+  }
   Block::Array* array_;
 };
 
@@ -311,7 +412,7 @@ void launch(const char* name, void (*kernel)(Parameters...), Dim3 grid, Dim3 blo
 }
 
 template <class T>
-T read_slot(const std::uint64_t* slots, unsigned lane) {
+T read_slot(const Slot* slots, unsigned lane) {
   T value;
   std::memcpy(&value, &slots[lane % warp_size], sizeof(T));
   return value;

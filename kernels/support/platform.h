@@ -15,12 +15,22 @@
 #include <stdexcept>
 #include <string>
 
-/// An array shared by the threads of a block.
-#define TV_SHARED(type, name, count) __shared__ type name[count]
+/// An array shared by the threads of a block; it begins at a multiple of 16 bytes.
+#define TV_SHARED(type, name, count) __shared__ alignas(16) type name[count]
 /// Before a loop of known length whose variables must stay in registers.
 #define TV_UNROLL _Pragma("unroll")
 
 namespace tinyvision_kernels {
+
+/// Elements of a shared array from the i-th on, accessed as one V.
+template <class V, class T>
+__device__ __forceinline__ V load_shared(const T* array, int i) {
+  return *reinterpret_cast<const V*>(array + i);
+}
+template <class V, class T>
+__device__ __forceinline__ void store_shared(T* array, int i, const V& value) {
+  *reinterpret_cast<V*>(array + i) = value;
+}
 
 /// Throws std::runtime_error naming the kernel and its launch dimensions when the launch was refused.
 inline void check_launch(const char* name, dim3 grid, dim3 block) {
@@ -76,6 +86,19 @@ using dim3 = emulation::Dim3;
 
 using std::fma;
 
+namespace tinyvision_kernels {
+
+template <class V, class T>
+V load_shared(const emulation::Shared<T>& array, int i) {
+  return array.template load<V>(static_cast<std::size_t>(i));
+}
+template <class V, class T>
+void store_shared(const emulation::Shared<T>& array, int i, const V& value) {
+  array.store(static_cast<std::size_t>(i), value);
+}
+
+}  // namespace tinyvision_kernels
+
 inline void __syncthreads() { ::emulation::current_block()->barrier(); }
 inline void __syncwarp(unsigned mask = ~0u) { ::emulation::current_block()->exchange(mask, 0); }
 template <class T>
@@ -93,7 +116,7 @@ T __shfl_down_sync(unsigned mask, T value, unsigned distance) {
   return ::emulation::read_slot<T>(::emulation::current_block()->exchange(mask, value), source);
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
-  const std::uint64_t* votes = ::emulation::current_block()->exchange(mask, predicate != 0 ? 1 : 0);
+  const emulation::Slot* votes = ::emulation::current_block()->exchange(mask, predicate != 0 ? 1 : 0);
   unsigned ballot = 0;
   for (unsigned lane = 0; lane < 32; ++lane)
     if (mask >> lane & 1u && ::emulation::read_slot<int>(votes, lane) != 0) ballot |= 1u << lane;

@@ -101,6 +101,29 @@ template <class T>
 void conv2d_backward_weight(const Window& g, const T* x, const T* dy, T* dw, bool accumulate, T* workspace,
                             Stream stream);
 
+// --- conv2d_bf16.cu -----------------------------------------------------------------------------------------------------
+
+/// Tile of a product on the tensor cores, 128 x 128 or 64 x 64. It changes the speed and no bit of the result; arrays that
+/// cannot be read 8 elements at a time always have the small one.
+enum class TensorTile : int { by_shape = 0, small = 1, large = 2 };
+
+/// y = epilogue(convolution of x), all in bf16, weights [KH,KW,C,O]; f32 sums on the tensor cores (sm_80 and later), one
+/// rounding. Any shape; the fast way wants channels and pitches that are multiples of 8 and arrays aligned to 16 bytes.
+/// Throws std::runtime_error when an image, the pixels of a batch or the weights have about 2^31 elements or more.
+void conv2d_bf16_forward(const Window& g, const bf16* x, const bf16* w, const Epilogue<bf16>& epilogue, bf16* y,
+                         Stream stream, TensorTile tile = TensorTile::by_shape);
+
+/// dx (+)= the gradient for the input; the sum with what was there is rounded once.
+void conv2d_bf16_backward_input(const Window& g, const bf16* dy, const bf16* w, bf16* dx, bool accumulate,
+                                Stream stream, TensorTile tile = TensorTile::by_shape);
+
+/// Floats that `workspace` below must have.
+Index conv2d_bf16_workspace(const Window& g);
+
+/// dw (+)= the gradient for the weights, in f32. Parts of the pixels are summed in f32, the parts in double.
+void conv2d_bf16_backward_weight(const Window& g, const bf16* x, const bf16* dy, float* dw, bool accumulate,
+                                 float* workspace, Stream stream, TensorTile tile = TensorTile::by_shape);
+
 // --- gemm.cu ---------------------------------------------------------------------------------------------------------
 
 /// C = alpha * op(A) * op(B) + beta * C, row-major; op(A) is m x k, op(B) k x n, C m x n, op transposes when its flag

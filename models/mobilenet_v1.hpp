@@ -34,17 +34,17 @@ class MobilenetV1 : public Network {
   }
 
   Outputs forward(const Variable& images, const Context& context) const override {  // at 224 px, width 1:
-    check_images(images);
     Outputs out;
-    context.record("input", images);
-    Variable x = stem_.forward(images, context);  // [N,112,112,32]
+    Variable x = prepare(images);
+    context.record("input", x);
+    x = stem_.forward(x, context);  // [N,112,112,32]
     out.end_points.emplace_back("Conv2d_0", x);
     for (std::size_t i = 0; i < blocks_.size(); ++i) {  // [N,112,112,64] ... [N,7,7,1024]
       x = blocks_[i].depthwise.forward(x, context);
       x = blocks_[i].pointwise.forward(x, context);
       out.end_points.emplace_back("Conv2d_" + std::to_string(i + 1) + "_pointwise", x);
     }
-    out.feature = global_average_pool(x);  // [N,1024]
+    out.feature = cast(global_average_pool(x), options_.dtype);  // [N,1024]
     context.record("MobilenetV1/Logits/AvgPool_1a", out.feature);
     x = dropout(out.feature, context.training ? context.dropout_keep : 1,
                 Random(context.seed, Stream::dropout, context.step));

@@ -48,10 +48,10 @@ class MobilenetV2 : public Network {
   }
 
   Outputs forward(const Variable& images, const Context& context) const override {  // at 224 px, width 1:
-    check_images(images);
     Outputs out;
-    context.record("input", images);
-    Variable x = stem_.forward(images, context);  // [N,112,112,32]
+    Variable x = prepare(images);
+    context.record("input", x);
+    x = stem_.forward(x, context);  // [N,112,112,32]
     out.end_points.emplace_back("Conv", x);
     for (const Block& block : blocks_) {  // [N,112,112,16] ... [N,7,7,320]
       Variable y = block.expands ? block.expand.forward(x, context) : x;
@@ -61,7 +61,7 @@ class MobilenetV2 : public Network {
     }
     x = last_.forward(x, context);  // [N,7,7,1280]
     out.end_points.emplace_back("Conv_1", x);
-    out.feature = global_average_pool(x);  // [N,1280]
+    out.feature = cast(global_average_pool(x), options_.dtype);  // [N,1280]
     context.record("MobilenetV2/Logits", out.feature);
     x = dropout(out.feature, context.training ? context.dropout_keep : 1,
                 Random(context.seed, Stream::dropout, context.step));

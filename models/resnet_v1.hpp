@@ -38,10 +38,10 @@ class ResnetV1 : public Network {
   }
 
   Outputs forward(const Variable& images, const Context& context) const override {  // at 224 px:
-    check_images(images);
     Outputs out;
-    context.record("input", images);
-    Variable x = stem_.forward(images, context);  // [N,112,112,64]
+    Variable x = prepare(images);
+    context.record("input", x);
+    x = stem_.forward(x, context);  // [N,112,112,64]
     out.end_points.emplace_back("conv1", x);
     x = max_pool(x, {.kernel = 3, .stride = 2});  // [N,56,56,64]
     context.record(root_ + "/pool1", x);
@@ -49,7 +49,7 @@ class ResnetV1 : public Network {
       x = unit.forward(x, context);
       out.end_points.emplace_back(unit.path, x);
     }
-    out.feature = global_average_pool(x);  // [N,2048]
+    out.feature = cast(global_average_pool(x), options_.dtype);  // [N,2048]
     context.record(root_ + "/pool5", out.feature);
     out.logits = logits_.forward(out.feature, context);  // [N,classes]
     context.record(root_, out.logits);

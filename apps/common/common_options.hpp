@@ -20,9 +20,10 @@ struct CommonOptions {
   bool quiet = false;
   std::string kernels = "own";
   std::string device = "cpu";
+  std::string precision = "f32";
 };
 
-/// Adds --seed, --threads, --kernels, --device, --quiet and, unless `out_help` is empty, --out with that help. `common.out` is
+/// Adds --seed, --threads, --kernels, --device, --precision, --quiet and, unless `out_help` is empty, --out with that help. `common.out` is
 /// the default of --out.
 inline void add_common_options(CLI::App& app, CommonOptions& common, const std::string& out_help) {
   std::vector<std::string> choices{"own", "reference"};
@@ -35,6 +36,10 @@ inline void add_common_options(CLI::App& app, CommonOptions& common, const std::
       ->capture_default_str()
       ->check(CLI::IsMember(choices));
   app.add_option("--device", common.device, "where networks run: cpu, cuda or cuda:<index>")->capture_default_str();
+  app.add_option("--precision", common.precision,
+                 "f32; bf16: activations in bf16 on a CUDA device; tf32: products of the vendor's kernels in TF32")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f32", "tf32", "bf16"}));
   if (!out_help.empty()) app.add_option("--out", common.out, out_help)->capture_default_str();
   app.add_flag("--quiet", common.quiet, "no progress lines");
 }
@@ -43,7 +48,14 @@ inline void add_common_options(CLI::App& app, CommonOptions& common, const std::
 inline void apply_common_options(CommonOptions& common) {
   tinyvision::kernels() = tinyvision::parse_kernels(common.kernels);
   tinyvision::compute_device() = tinyvision::parse_device(common.device);
-  if (tinyvision::compute_device().kind == tinyvision::Device::Kind::cuda) {
+  tinyvision::precision() = tinyvision::parse_precision(common.precision);
+  const bool on_cuda = tinyvision::compute_device().kind == tinyvision::Device::Kind::cuda;
+  if (tinyvision::precision() == tinyvision::Precision::bf16 && !on_cuda)
+    tinyvision::fail_usage("precision", "bf16 needs a CUDA device (--device cuda)");
+  if (tinyvision::precision() == tinyvision::Precision::tf32 &&
+      !(on_cuda && tinyvision::kernels() == tinyvision::Kernels::vendor))
+    tinyvision::fail_usage("precision", "tf32 is for the vendor's kernels (--device cuda --kernels vendor)");
+  if (on_cuda) {
     if (tinyvision::use_reference())
       tinyvision::fail_usage("kernels", "the reference kernels run on the CPU, not on ", common.device);
     tinyvision::device_memory(tinyvision::compute_device());  // what is wrong with it shows now, not after an hour

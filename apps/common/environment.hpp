@@ -30,10 +30,16 @@ inline std::string gpu_name() {
   return device.kind == tinyvision::Device::Kind::cuda ? tinyvision::device_memory(device).name() : "";
 }
 
-/// Precision, kernels, instruction set and GPU in one text, e.g. "f32 own avx2": with equal inputs, runs of equal mode give
+/// What networks of `dtype` compute in.
+inline const char* arithmetic(tinyvision::DType dtype) {
+  return dtype == tinyvision::DType::f32 ? tinyvision::to_string(tinyvision::precision())
+                                         : tinyvision::to_string(dtype);
+}
+
+/// Arithmetic, kernels, instruction set and GPU in one text, e.g. "f32 own avx2": with equal inputs, runs of equal mode give
 /// equal bytes. Part of the key of cached features.
 inline std::string arithmetic_mode(tinyvision::DType dtype = tinyvision::DType::f32) {
-  return std::string(tinyvision::to_string(dtype)) + " " + tinyvision::to_string(tinyvision::kernels()) + " " +
+  return std::string(arithmetic(dtype)) + " " + tinyvision::to_string(tinyvision::kernels()) + " " +
          tinyvision::to_string(tinyvision::instruction_set()) + (gpu_name().empty() ? "" : " " + gpu_name());
 }
 
@@ -41,7 +47,7 @@ inline std::string arithmetic_mode(tinyvision::DType dtype = tinyvision::DType::
 inline nlohmann::ordered_json environment(tinyvision::DType dtype = tinyvision::DType::f32) {
   const std::string gpu = gpu_name();
   return {{"decoder", nullptr},
-          {"arithmetic", tinyvision::to_string(dtype)},
+          {"arithmetic", arithmetic(dtype)},
           {"kernels", tinyvision::to_string(tinyvision::kernels())},
           {"instruction_set", tinyvision::to_string(tinyvision::instruction_set())},
           {"threads", tinyvision::num_threads()},

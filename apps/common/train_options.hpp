@@ -81,10 +81,12 @@ inline void add_train_options(CLI::App& app, TrainChoice& t) {
       ->check(CLI::PositiveNumber);
 }
 
-/// What a resume must not change: every option but those that cannot change a result.
+/// What a resume must not change: every option but those that cannot change a result and those that choose the arithmetic,
+/// which the training state records by itself.
 inline std::string run_fingerprint(Json config, const std::string& weights_digest, const std::string& split_digest) {
   for (const char* harmless : {"threads", "out", "quiet", "checkpoint_every", "config"}) config.erase(harmless);
-  return tinyvision::sha256_hex(config.dump() + "\n" + weights_digest + "\n" + split_digest + "\n" + arithmetic_mode());
+  for (const char* arithmetic : {"device", "precision", "kernels"}) config.erase(arithmetic);
+  return tinyvision::sha256_hex(config.dump() + "\n" + weights_digest + "\n" + split_digest);
 }
 
 inline tinyvision::FineTuneOptions fine_tune_options(const TrainChoice& t, const CommonOptions& common,
@@ -169,6 +171,7 @@ inline void train_and_report(const std::string& app, const TrainChoice& t, const
   FineTuneOptions o = fine_tune_options(t, common, *network, static_cast<Index>(data.split.train.size()));
   o.run.folder = (std::filesystem::path(common.out) / "checkpoint").string();
   o.run.fingerprint = run_fingerprint(config, weights_digest, data.split_digest);
+  o.run.arithmetic = arithmetic_mode();
   o.run.should_stop = interrupted;
   Progress progress("training", t.steps, common.quiet);
   o.run.on_step = [&](Index done, const StepResult& step) {
@@ -197,6 +200,8 @@ inline void train_and_report(const std::string& app, const TrainChoice& t, const
                          {"final_loss", run.run.curve.back().loss},
                          {"crop", run.crop},
                          {"skipped", run.skipped.size()}};
+  for (const ArithmeticSpan& span : run.run.arithmetic)
+    results["training"]["arithmetic"].push_back({{"from_step", span.from_step}, {"mode", span.arithmetic}});
   for (const CropChoice& c : run.crops)
     results["training"]["crops"].push_back({{"crop", c.crop}, {"validation", metrics_json(c.validation)}});
   if (!data.split.test.empty()) {

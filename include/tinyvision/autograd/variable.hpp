@@ -112,14 +112,26 @@ class Variable {
   /// A form derived from the value (packed weights, say), built at most once per version. One cache per variable.
   template <class Derived, class Build>
   std::shared_ptr<const Derived> derived(Build&& build) const {
+    if (auto present = derived_now<Derived>()) return present;
     State& s = state();
-    const void* kind = derived_kind<Derived>();
-    if (!s.derived || s.derived_version != s.version || s.derived_kind != kind) {
-      s.derived = std::make_shared<const Derived>(build());
-      s.derived_version = s.version;
-      s.derived_kind = kind;
-    }
+    s.derived = std::make_shared<const Derived>(build());
+    s.derived_version = s.version;
+    s.derived_kind = derived_kind<Derived>();
     return std::static_pointer_cast<const Derived>(s.derived);
+  }
+
+  /// The derived form if it is there and belongs to the present value, else null.
+  template <class Derived>
+  std::shared_ptr<const Derived> derived_now() const {
+    const State& s = state();
+    if (!s.derived || s.derived_version != s.version || s.derived_kind != derived_kind<Derived>()) return nullptr;
+    return std::static_pointer_cast<const Derived>(s.derived);
+  }
+  /// Instead of `mark_changed` where the change was made in the derived form too.
+  void mark_changed_with_derived() const {
+    State& s = state();
+    check(s.derived && s.derived_version == s.version, "variable", "no derived form of the present value");
+    s.derived_version = ++s.version;
   }
 
   const std::shared_ptr<Node>& node() const { return state().node; }

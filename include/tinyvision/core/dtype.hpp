@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "tinyvision/core/config.hpp"
@@ -73,6 +74,11 @@ struct DTypeOf<std::int64_t> {
 };
 template <class T>
 inline constexpr DType dtype_of = DTypeOf<T>::value;
+
+/// What parameters and statistics are kept in beside activations of type T: float for bfloat16, else T itself.
+template <class T>
+using Accumulator = std::conditional_t<std::is_same_v<T, bfloat16>, float, T>;
+constexpr DType accumulator_dtype(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }
 
 /// Calls `body(T{})` with T = float or double. Throws Error for any other dtype.
 template <class Body>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "tinyvision/core/activation.hpp"
-#include "tinyvision/core/config.hpp"
+#include "tinyvision/core/dtype.hpp"
 
 TINYVISION_BEGIN
 
@@ -10,8 +10,8 @@ TINYVISION_BEGIN
 /// one entry per output channel; `residual` has the shape of the output and pixels `residual_pitch` elements apart.
 template <class T>
 struct Epilogue {
-  const T* scale = nullptr;
-  const T* shift = nullptr;
+  const Accumulator<T>* scale = nullptr;
+  const Accumulator<T>* shift = nullptr;
   const T* residual = nullptr;
   Index residual_pitch = 0;
   Activation activation = Activation::none;

@@ -29,6 +29,28 @@ inline Kernels parse_kernels(const std::string& text) {
   fail_usage("kernels", "unknown kernels '", text, "': choose reference", with_cuda ? ", own or vendor" : " or own");
 }
 
+/// Arithmetic of f32 networks. f32: everything in f32.  tf32: products of the vendor's kernels take operands of 10
+/// mantissa bits.  bf16: activations and their gradients in bf16 on a CUDA device; weights, statistics, losses and sums in
+/// f32.
+enum class Precision { f32, tf32, bf16 };
+
+constexpr const char* to_string(Precision precision) {
+  return precision == Precision::f32 ? "f32" : precision == Precision::tf32 ? "tf32" : "bf16";
+}
+
+/// The process-wide choice; set it before work starts.
+inline Precision& precision() {
+  static Precision value = Precision::f32;
+  return value;
+}
+
+/// "f32", "tf32" or "bf16". Throws UsageError for anything else.
+inline Precision parse_precision(const std::string& text) {
+  for (const Precision p : {Precision::f32, Precision::tf32, Precision::bf16})
+    if (text == to_string(p)) return p;
+  fail_usage("precision", "unknown precision '", text, "': choose f32, tf32 or bf16");
+}
+
 /// Chooses kernels for its lifetime.
 class KernelScope {
  public:

@@ -19,8 +19,8 @@ inline kernels::Activation kernel_activation(Activation activation) {
 }
 
 template <class T>
-kernels::Epilogue<T> kernel_epilogue(const Epilogue<T>& e) {
-  return {e.scale, e.shift, e.residual, e.residual_pitch, kernel_activation(e.activation)};
+kernels::Epilogue<KernelType<T>> kernel_epilogue(const Epilogue<T>& e) {
+  return {e.scale, e.shift, as_kernel(e.residual), e.residual_pitch, kernel_activation(e.activation)};
 }
 
 }  // namespace cuda

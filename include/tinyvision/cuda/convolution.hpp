@@ -1,4 +1,6 @@
-// Convolutions on the device, with the arguments of cpu/conv2d.hpp and cpu/depthwise_conv2d.hpp; T is float or double.
+// Convolutions on the device, with the arguments of cpu/conv2d.hpp and cpu/depthwise_conv2d.hpp. T is float, double or
+// bfloat16; with bfloat16 the weights of a full convolution are bfloat16 too, those of a depthwise one float, and so are
+// the gradients of both.
 #pragma once
 
 #include "tinyvision/cuda/arguments.hpp"
@@ -9,39 +11,56 @@ namespace cuda {
 template <class T>
 void conv2d_forward(const WindowGeometry& g, const T* x, const T* w, const Epilogue<T>& e, T* y) {
   if (g.out_pixels() == 0 || g.out_c == 0) return;
-  kernels::conv2d_forward(window_of(g), x, w, kernel_epilogue(e), y, stream());
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    kernels::conv2d_bf16_forward(window_of(g), as_kernel(x), as_kernel(w), kernel_epilogue(e), as_kernel(y), stream());
+  } else {
+    kernels::conv2d_forward(window_of(g), x, w, kernel_epilogue(e), y, stream());
+  }
 }
 
 template <class T>
 void conv2d_backward_input(const WindowGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {
   if (g.in_pixels() == 0 || g.in_c == 0) return;
-  kernels::conv2d_backward_input(window_of(g), dy, w, dx, accumulate, stream());
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    kernels::conv2d_bf16_backward_input(window_of(g), as_kernel(dy), as_kernel(w), as_kernel(dx), accumulate, stream());
+  } else {
+    kernels::conv2d_backward_input(window_of(g), dy, w, dx, accumulate, stream());
+  }
 }
 
 template <class T>
-void conv2d_backward_weight(const WindowGeometry& g, const T* x, const T* dy, T* dw, bool accumulate) {
+void conv2d_backward_weight(const WindowGeometry& g, const T* x, const T* dy, Accumulator<T>* dw, bool accumulate) {
   const kernels::Window window = window_of(g);
-  const Workspace<T> workspace(kernels::conv2d_workspace(window));
-  kernels::conv2d_backward_weight(window, x, dy, dw, accumulate, workspace.data(), stream());
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    const Workspace<float> workspace(kernels::conv2d_bf16_workspace(window));
+    kernels::conv2d_bf16_backward_weight(window, as_kernel(x), as_kernel(dy), dw, accumulate, workspace.data(),
+                                         stream());
+  } else {
+    const Workspace<T> workspace(kernels::conv2d_workspace(window));
+    kernels::conv2d_backward_weight(window, x, dy, dw, accumulate, workspace.data(), stream());
+  }
 }
 
 template <class T>
-void depthwise_conv2d_forward(const WindowGeometry& g, const T* x, const T* w, const Epilogue<T>& e, T* y) {
+void depthwise_conv2d_forward(const WindowGeometry& g, const T* x, const Accumulator<T>* w, const Epilogue<T>& e,
+                              T* y) {
   if (g.out_pixels() == 0 || g.out_c == 0) return;
-  kernels::depthwise_forward(window_of(g), x, w, kernel_epilogue(e), y, stream());
+  kernels::depthwise_forward(window_of(g), as_kernel(x), w, kernel_epilogue(e), as_kernel(y), stream());
 }
 
 template <class T>
-void depthwise_conv2d_backward_input(const WindowGeometry& g, const T* dy, const T* w, T* dx, bool accumulate) {
+void depthwise_conv2d_backward_input(const WindowGeometry& g, const T* dy, const Accumulator<T>* w, T* dx,
+                                     bool accumulate) {
   if (g.in_pixels() == 0 || g.in_c == 0) return;
-  kernels::depthwise_backward_input(window_of(g), dy, w, dx, accumulate, stream());
+  kernels::depthwise_backward_input(window_of(g), as_kernel(dy), w, as_kernel(dx), accumulate, stream());
 }
 
 template <class T>
-void depthwise_conv2d_backward_weight(const WindowGeometry& g, const T* x, const T* dy, T* dw, bool accumulate) {
+void depthwise_conv2d_backward_weight(const WindowGeometry& g, const T* x, const T* dy, Accumulator<T>* dw,
+                                      bool accumulate) {
   const kernels::Window window = window_of(g);
-  const Workspace<T> workspace(kernels::depthwise_workspace(window));
-  kernels::depthwise_backward_weight(window, x, dy, dw, accumulate, workspace.data(), stream());
+  const Workspace<Accumulator<T>> workspace(kernels::depthwise_workspace(window));
+  kernels::depthwise_backward_weight(window, as_kernel(x), as_kernel(dy), dw, accumulate, workspace.data(), stream());
 }
 
 }  // namespace cuda

@@ -1,4 +1,5 @@
-// The matrix product on the device, with the arguments of linalg/gemm.hpp, and sums of columns; T is float or double.
+// The matrix product on the device, with the arguments of linalg/gemm.hpp, T float or double; and sums of
+// columns, T float, double or bfloat16.
 #pragma once
 
 #include "tinyvision/cuda/memory.hpp"
@@ -14,9 +15,9 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha
 
 /// As cpu::bias_backward.
 template <class T>
-void bias_backward(Index rows, Index channels, const T* dy, Index dyp, T* db, bool accumulate) {
+void bias_backward(Index rows, Index channels, const T* dy, Index dyp, Accumulator<T>* db, bool accumulate) {
   const Workspace<double> workspace(kernels::bias_backward_workspace(rows, channels));
-  kernels::bias_backward(rows, channels, dy, dyp, db, accumulate, workspace.data(), stream());
+  kernels::bias_backward(rows, channels, as_kernel(dy), dyp, db, accumulate, workspace.data(), stream());
 }
 
 }  // namespace cuda

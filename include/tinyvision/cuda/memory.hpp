@@ -27,6 +27,16 @@ struct KernelTypeOf<bfloat16> {
 template <class T>
 using KernelType = typename KernelTypeOf<T>::type;
 
+/// A pointer to elements as the kernels take it.
+template <class T>
+KernelType<T>* as_kernel(T* elements) {
+  return reinterpret_cast<KernelType<T>*>(elements);
+}
+template <class T>
+const KernelType<T>* as_kernel(const T* elements) {
+  return reinterpret_cast<const KernelType<T>*>(elements);
+}
+
 /// The stream of all work.
 inline kernels::Stream stream() { return kernels::work_stream(); }
 
@@ -80,15 +90,15 @@ class Memory final : public DeviceMemory {
   }
   void fill(DType dtype, void* to, Index rows, Index columns, Index pitch, double value) override {
     visit_activation("fill", dtype, [&]<class T>(T) {
-      kernels::fill(rows, columns, value, static_cast<KernelType<T>*>(to), pitch, stream());
+      kernels::fill(rows, columns, value, as_kernel(static_cast<T*>(to)), pitch, stream());
     });
   }
   void convert(DType from_dtype, const void* from, Index from_pitch, DType to_dtype, void* to, Index rows,
                Index columns) override {
     visit_activation("convert", from_dtype, [&]<class From>(From) {
       visit_activation("convert", to_dtype, [&]<class To>(To) {
-        kernels::convert(rows, columns, static_cast<const KernelType<From>*>(from), from_pitch,
-                         static_cast<KernelType<To>*>(to), columns, stream());
+        kernels::convert(rows, columns, as_kernel(static_cast<const From*>(from)), from_pitch,
+                         as_kernel(static_cast<To*>(to)), columns, stream());
       });
     });
   }

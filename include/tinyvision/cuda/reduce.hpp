@@ -24,7 +24,7 @@ class SumOfSquares {
   template <class T>
   void add(Index count, const T* x) const {
     const Workspace<double> workspace(kernels::sum_workspace(count));
-    kernels::sum_of_squares(count, x, total_.data(), true, workspace.data(), stream());
+    kernels::sum_of_squares(count, as_kernel(x), total_.data(), true, workspace.data(), stream());
   }
   double value() const { return read_value(total_.data()); }
 
@@ -36,7 +36,7 @@ class SumOfSquares {
 template <class T>
 bool all_finite(Index count, const T* x) {
   const Workspace<std::int32_t> finite(1);
-  kernels::all_finite(count, x, finite.data(), false, stream());
+  kernels::all_finite(count, as_kernel(x), finite.data(), false, stream());
   return read_value(finite.data()) != 0;
 }
 
@@ -46,7 +46,7 @@ std::vector<std::int64_t> argmax(Index rows, Index channels, const T* x, Index x
   std::vector<std::int64_t> indices(static_cast<std::size_t>(rows));
   if (rows == 0) return indices;
   const Workspace<std::int64_t> found(rows);
-  kernels::argmax(rows, channels, x, xp, found.data(), stream());
+  kernels::argmax(rows, channels, as_kernel(x), xp, found.data(), stream());
   kernels::copy_rows(indices.data(), 8, found.data(), 8, indices.size() * 8, 1, kernels::CopyKind::from_device,
                      stream());
   return indices;

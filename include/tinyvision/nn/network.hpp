@@ -54,11 +54,13 @@ class Network {
     check(options.dtype == DType::f32 || options.dtype == DType::f64, name_, "parameters must be f32 or f64");
   }
   Scope scope(const std::string& root) { return {parameters_, root, options_.dtype}; }
-  void check_images(const Variable& images) const {
+  /// The images as the first layer takes them: rounded to bf16 where that is the precision.
+  Variable prepare(const Variable& images) const {
     check(images.shape().rank() == 4 && images.shape()[3] == 3, name_, "images must be [N,H,W,3], got ",
           images.shape());
     check(images.dtype() == options_.dtype, name_, "images are ", to_string(images.dtype()), ", parameters ",
           to_string(options_.dtype));
+    return precision() == Precision::bf16 && options_.dtype == DType::f32 ? cast(images, DType::bf16) : images;
   }
 
   std::string name_;

@@ -12,7 +12,8 @@
 //   dbeta = sum dy      dgamma = sum dy xhat
 //   dx = gamma / sqrt(variance + epsilon) (dy - dbeta/N - xhat dgamma/N)
 // and in evaluation dx = gamma / sqrt(moving_variance + epsilon) dy.
-// Numerics: sums over pixels are accumulated in f64, in an order fixed by the shape.
+// Numerics: sums over pixels are accumulated in f64, in an order fixed by the shape. Beside bf16 activations (on a device)
+// parameters and statistics are f32, and so are sums over pixels.
 #pragma once
 
 #include <cmath>
@@ -40,7 +41,7 @@ struct BatchNormOptions {
 
 namespace detail {
 
-/// Per-channel vectors of one application of a batch norm, in the activation's dtype.
+/// Per-channel vectors of one application of a batch norm, in the dtype of its parameters.
 struct NormVectors {
   Tensor mean, inv_std, scale;  ///< scale = gamma * inv_std
 
@@ -68,10 +69,10 @@ void finish_norm(const NormVectors& v, const T* variance, const Variable& gamma,
 }
 
 /// Vectors from the moving statistics.
-inline NormVectors moving_norm(const BatchNormState& state, double epsilon, DType dtype) {
-  NormVectors v = NormVectors::make(state.beta.shape()[0], dtype, state.beta.device());
+inline NormVectors moving_norm(const BatchNormState& state, double epsilon) {
+  NormVectors v = NormVectors::make(state.beta.shape()[0], state.beta.dtype(), state.beta.device());
   v.mean = state.moving_mean.value();
-  visit_float("batch_norm", dtype,
+  visit_float("batch_norm", state.beta.dtype(),
               [&]<class T>(T) { finish_norm<T>(v, state.moving_variance.value().data<T>(), state.gamma, epsilon); });
   return v;
 }
@@ -81,15 +82,17 @@ inline NormVectors batch_norm_from_batch(const Tensor& x, const BatchNormState& 
                                          const BatchNormOptions& options) {
   const Index channels = x.shape().back(), rows = x.rows();
   check(rows > 0, "batch_norm", "no pixels to take statistics of: ", x.shape());
-  NormVectors v = NormVectors::make(channels, x.dtype(), x.device());
-  visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
-    const Tensor variance = Tensor::empty({channels}, x.dtype(), x.device());
+  const DType dtype = state.beta.dtype();
+  NormVectors v = NormVectors::make(channels, dtype, x.device());
+  visit_elements("batch_norm", x, [&]<class T>(T) {
+    using A = Accumulator<T>;
+    const Tensor variance = Tensor::empty({channels}, dtype, x.device());
     const auto run = TINYVISION_KERNEL(x.device(), batch_norm_statistics<T>);
-    run(rows, channels, x.data<T>(), x.pitch(), v.mean.template data<T>(), variance.data<T>());
-    finish_norm<T>(v, variance.data<T>(), state.gamma, options.epsilon);
-    const auto move = TINYVISION_CHANNEL_KERNEL(x.device(), batch_norm_move<T>);
-    move(rows, channels, v.mean.template data<T>(), variance.data<T>(), options.decay,
-         state.moving_mean.value().data<T>(), state.moving_variance.value().data<T>());
+    run(rows, channels, x.data<T>(), x.pitch(), v.mean.template data<A>(), variance.data<A>());
+    finish_norm<A>(v, variance.data<A>(), state.gamma, options.epsilon);
+    const auto move = TINYVISION_CHANNEL_KERNEL(x.device(), batch_norm_move<A>);
+    move(rows, channels, v.mean.template data<A>(), variance.data<A>(), options.decay,
+         state.moving_mean.value().data<A>(), state.moving_variance.value().data<A>());
   });
   state.moving_mean.mark_changed();
   state.moving_variance.mark_changed();
@@ -99,9 +102,10 @@ inline NormVectors batch_norm_from_batch(const Tensor& x, const BatchNormState& 
 /// z = act((x - mean) scale + beta + residual).
 inline void apply_norm(const Tensor& x, const NormVectors& v, const Variable& beta, const Tensor& residual,
                        Activation activation, const Tensor& z) {
-  visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
+  visit_elements("batch_norm", x, [&]<class T>(T) {
+    using A = Accumulator<T>;
     const auto run = TINYVISION_KERNEL(x.device(), batch_norm_apply<T>);
-    run(x.rows(), x.shape().back(), x.data<T>(), x.pitch(), v.mean.data<T>(), v.scale.data<T>(), beta.value().data<T>(),
+    run(x.rows(), x.shape().back(), x.data<T>(), x.pitch(), v.mean.data<A>(), v.scale.data<A>(), beta.value().data<A>(),
         residual.defined() ? residual.data<T>() : nullptr, residual.defined() ? residual.pitch() : 0, activation,
         z.data<T>(), z.pitch());
   });
@@ -117,47 +121,53 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
   const bool pass_residual = residual.defined() && residual.requires_gradient();
   const bool give_dz = pass_residual && residual.adopt_gradient(dz);
   const Tensor dx = pass_residual ? Tensor::empty(x.shape(), x.dtype(), x.device()) : dz;
-  const bool remake =
-      x.on_cpu() && !use_reference() && options.training && !residual.defined();  // z from x instead of reading it
-  visit_float("batch_norm", x.dtype(), [&]<class T>(T) {
-    const Tensor sums = Tensor::empty({2, channels}, x.dtype(), x.device());
-    T* sum_dy_xhat = sums.data<T>();
-    T* sum_dy = sum_dy_xhat + channels;
+  visit_elements("batch_norm", x, [&]<class T>(T) {
+    using A = Accumulator<T>;
+    const Tensor sums = Tensor::empty({2, channels}, state.beta.dtype(), x.device());
+    A* sum_dy_xhat = sums.data<A>();
+    A* sum_dy = sum_dy_xhat + channels;
     const T* z_data = options.activation == Activation::none ? nullptr : z.data<T>();
-    const T* gamma = state.gamma.defined() ? state.gamma.value().data<T>() : nullptr;
-    const T* beta = state.beta.value().data<T>();
-    if (remake) {
-      cpu::batch_norm_backward_reduce_remade(rows, channels, dz.data<T>(), dz.pitch(), v.scale.data<T>(), beta,
-                                             x.data<T>(), x.pitch(), v.mean.data<T>(), v.inv_std.data<T>(),
-                                             options.activation, sum_dy_xhat, sum_dy);
-      cpu::batch_norm_backward_apply_remade(rows, channels, dz.data<T>(), dz.pitch(), v.scale.data<T>(), beta,
-                                            x.data<T>(), x.pitch(), v.mean.data<T>(), v.inv_std.data<T>(), gamma,
-                                            options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false);
-    } else {
-      const auto reduce = TINYVISION_KERNEL(x.device(), batch_norm_backward_reduce<T>);
-      reduce(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
-             v.inv_std.data<T>(), options.activation, sum_dy_xhat, sum_dy);
-      GradientSink dresidual;
-      if (give_dz) {
-        if (options.activation != Activation::none) dresidual.tensor = dz;  // else it holds the right values already
-      } else if (pass_residual) {
-        dresidual = residual.gradient_sink();
-      }
-      T* dr = dresidual.tensor.defined() ? dresidual.tensor.template data<T>() : nullptr;
-      const Index drp = dr ? dresidual.tensor.pitch() : 0;
-      if (options.training) {
-        const auto apply = TINYVISION_KERNEL(x.device(), batch_norm_backward_apply<T>);
-        apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), v.mean.data<T>(),
-              v.inv_std.data<T>(), gamma, options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false, dr,
-              drp, dresidual.accumulate);
-      } else {
-        const auto apply = TINYVISION_KERNEL(x.device(), batch_norm_backward_apply_frozen<T>);
-        apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), v.inv_std.data<T>(), gamma,
-              options.activation, dx.data<T>(), dx.pitch(), false, dr, drp, dresidual.accumulate);
+    const A* gamma = state.gamma.defined() ? state.gamma.value().data<A>() : nullptr;
+    const A* mean = v.mean.data<A>();
+    const A* inv_std = v.inv_std.data<A>();
+    const auto add_sums = [&] {
+      if (state.gamma.defined()) add_gradient(state.gamma, sums.slice_batch(0, 1).reshape({channels}), false);
+      add_gradient(state.beta, sums.slice_batch(1, 1).reshape({channels}), false);
+    };
+    if constexpr (!std::is_same_v<T, bfloat16>) {
+      if (x.on_cpu() && !use_reference() && options.training &&
+          !residual.defined()) {  // z from x instead of reading it
+        const T* beta = state.beta.value().data<T>();
+        cpu::batch_norm_backward_reduce_remade(rows, channels, dz.data<T>(), dz.pitch(), v.scale.data<T>(), beta,
+                                               x.data<T>(), x.pitch(), mean, inv_std, options.activation, sum_dy_xhat,
+                                               sum_dy);
+        cpu::batch_norm_backward_apply_remade(rows, channels, dz.data<T>(), dz.pitch(), v.scale.data<T>(), beta,
+                                              x.data<T>(), x.pitch(), mean, inv_std, gamma, options.activation,
+                                              sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false);
+        return add_sums();
       }
     }
-    if (state.gamma.defined()) add_gradient(state.gamma, sums.slice_batch(0, 1).reshape({channels}), false);
-    add_gradient(state.beta, sums.slice_batch(1, 1).reshape({channels}), false);
+    const auto reduce = TINYVISION_KERNEL(x.device(), batch_norm_backward_reduce<T>);
+    reduce(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), mean, inv_std,
+           options.activation, sum_dy_xhat, sum_dy);
+    GradientSink dresidual;
+    if (give_dz) {
+      if (options.activation != Activation::none) dresidual.tensor = dz;  // else it holds the right values already
+    } else if (pass_residual) {
+      dresidual = residual.gradient_sink();
+    }
+    T* dr = dresidual.tensor.defined() ? dresidual.tensor.template data<T>() : nullptr;
+    const Index drp = dr ? dresidual.tensor.pitch() : 0;
+    if (options.training) {
+      const auto apply = TINYVISION_KERNEL(x.device(), batch_norm_backward_apply<T>);
+      apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), mean, inv_std, gamma,
+            options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false, dr, drp, dresidual.accumulate);
+    } else {
+      const auto apply = TINYVISION_KERNEL(x.device(), batch_norm_backward_apply_frozen<T>);
+      apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), inv_std, gamma, options.activation,
+            dx.data<T>(), dx.pitch(), false, dr, drp, dresidual.accumulate);
+    }
+    add_sums();
   });
   return dx;
 }
@@ -169,7 +179,7 @@ inline Variable batch_norm(const Variable& x, const BatchNormState& state, const
                            const Tensor& into = Tensor()) {
   detail::check_batch_norm(x.value(), x.shape().back(), state);
   const auto v = options.training ? detail::batch_norm_from_batch(x.value(), state, options)
-                                  : detail::moving_norm(state, options.epsilon, x.dtype());
+                                  : detail::moving_norm(state, options.epsilon);
   const Tensor z = output_tensor("batch_norm", x.shape(), x.dtype(), x.device(), into);
   detail::apply_norm(x.value(), v, state.beta, Tensor(), options.activation, z);
   if (!needs_record(x, state.gamma, state.beta)) return Variable(z);
@@ -194,15 +204,16 @@ inline Variable conv2d_batch_norm(ConvKind kind, const Variable& x, const Variab
   const bool record = needs_record(x, w, state.gamma, state.beta, residual);
 
   if (!options.training && !record) {
-    const auto v = detail::moving_norm(state, options.epsilon, x.dtype());
-    visit_float("conv2d_batch_norm", x.dtype(), [&]<class T>(T) {
-      const Tensor shift = Tensor::empty({g.out_c}, x.dtype(), x.device());
-      const auto fold = TINYVISION_CHANNEL_KERNEL(x.device(), batch_norm_fold<T>);
-      fold(g.out_c, state.beta.value().data<T>(), v.mean.template data<T>(), v.scale.template data<T>(),
-           shift.data<T>());
+    const auto v = detail::moving_norm(state, options.epsilon);
+    visit_elements("conv2d_batch_norm", x.value(), [&]<class T>(T) {
+      using A = Accumulator<T>;
+      const Tensor shift = Tensor::empty({g.out_c}, state.beta.dtype(), x.device());
+      const auto fold = TINYVISION_CHANNEL_KERNEL(x.device(), batch_norm_fold<A>);
+      fold(g.out_c, state.beta.value().data<A>(), v.mean.template data<A>(), v.scale.template data<A>(),
+           shift.data<A>());
       Epilogue<T> epilogue;
-      epilogue.scale = v.scale.data<T>();
-      epilogue.shift = shift.data<T>();
+      epilogue.scale = v.scale.data<A>();
+      epilogue.shift = shift.data<A>();
       epilogue.activation = options.activation;
       if (residual.defined()) {
         epilogue.residual = residual.value().data<T>();
@@ -214,10 +225,10 @@ inline Variable conv2d_batch_norm(ConvKind kind, const Variable& x, const Variab
   }
 
   const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  visit_float("conv2d_batch_norm", x.dtype(),
-              [&]<class T>(T) { conv_forward(kind, g, x.value(), w, Epilogue<T>{}, y); });
-  const auto v = options.training ? detail::batch_norm_from_batch(y, state, options)
-                                  : detail::moving_norm(state, options.epsilon, x.dtype());
+  visit_elements("conv2d_batch_norm", x.value(),
+                 [&]<class T>(T) { conv_forward(kind, g, x.value(), w, Epilogue<T>{}, y); });
+  const auto v =
+      options.training ? detail::batch_norm_from_batch(y, state, options) : detail::moving_norm(state, options.epsilon);
   detail::apply_norm(y, v, state.beta, residual.defined() ? residual.value() : Tensor(), options.activation, z);
   if (!record) return Variable(z);
   return Variable::result("conv2d_batch_norm", z, {x, w, state.gamma, state.beta, residual}, [=](const Tensor& dz) {

@@ -8,7 +8,9 @@
 //   dL/dx[n,h,w,c]   = sum over (i,a): i*s - top + a = h, (j,b) alike, and o, of dy[n,i,j,o] w[a,b,c,o]
 //   dL/dw[a,b,c,o]   = sum_{n,i,j} x[n, i*s - top + a, j*s - left + b, c] dy[n,i,j,o]
 //   dL/dbias[o]      = sum_{n,i,j} dy[n,i,j,o]
-// Numerics: f32 sums are accumulated in f32 in an order fixed by the shape and the instruction set; dbias in f64.
+// Numerics: f32 sums are accumulated in f32 in an order fixed by the shape and the instruction set; dbias in f64. With bf16
+// activations (on a device) the weights are f32: conv2d multiplies their roundings to bf16, depthwise_conv2d themselves;
+// sums, and the gradients of weights and bias, are f32.
 #pragma once
 
 #include "tinyvision/cpu/conv2d.hpp"
@@ -33,8 +35,8 @@ inline WindowGeometry conv2d_geometry(const Tensor& x, const Tensor& w, const Co
   check(w.shape().rank() == 4, "conv2d", "weight must be [KH,KW,Cin,Cout], got ", w.shape());
   check(x.shape().rank() == 4 && x.dim(3) == w.dim(2), "conv2d", "channels differ: input ", x.shape(), ", weight ",
         w.shape());
-  check(x.dtype() == w.dtype() && x.device() == w.device(), "conv2d", "operands differ: input ", x.text(), ", weight ",
-        w.text());
+  check(accumulator_dtype(x.dtype()) == w.dtype() && x.device() == w.device(), "conv2d", "operands differ: input ",
+        x.text(), ", weight ", w.text());
   return window_geometry("conv2d", x, w.dim(0), w.dim(1), options.stride, options.padding, w.dim(3));
 }
 
@@ -43,8 +45,8 @@ inline WindowGeometry depthwise_conv2d_geometry(const Tensor& x, const Tensor& w
   check(w.shape().rank() == 4, "depthwise_conv2d", "weight must be [KH,KW,C,multiplier], got ", w.shape());
   check(x.shape().rank() == 4 && x.dim(3) == w.dim(2), "depthwise_conv2d", "channels differ: input ", x.shape(),
         ", weight ", w.shape());
-  check(x.dtype() == w.dtype() && x.device() == w.device(), "depthwise_conv2d", "operands differ: input ", x.text(),
-        ", weight ", w.text());
+  check(accumulator_dtype(x.dtype()) == w.dtype() && x.device() == w.device(), "depthwise_conv2d",
+        "operands differ: input ", x.text(), ", weight ", w.text());
   return window_geometry("depthwise_conv2d", x, w.dim(0), w.dim(1), options.stride, options.padding,
                          w.dim(2) * w.dim(3));
 }
@@ -56,22 +58,40 @@ inline WindowGeometry conv_geometry(ConvKind kind, const Tensor& x, const Tensor
   return kind == ConvKind::full ? conv2d_geometry(x, w, options) : depthwise_conv2d_geometry(x, w, options);
 }
 
+/// The weights of a convolution rounded to bf16, kept with their variable; the optimiser renews them.
+struct Bf16Copy {
+  Tensor value;
+};
+
+/// The weights w of a full convolution as kernels for activations of type T take them.
+template <class T>
+Tensor conv2d_weights(const Variable& w) {
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    return w.derived<Bf16Copy>([&] { return Bf16Copy{w.value().to(DType::bf16)}; })->value;
+  } else {
+    return w.value();
+  }
+}
+
 /// y = act(conv(x, w) * scale + shift + residual), written to `y`. On the CPU, full convolutions outside training keep
 /// their packed weights with the variable `w`.
 template <class T>
 void conv_forward(ConvKind kind, const WindowGeometry& g, const Tensor& x, const Variable& w,
                   const Epilogue<T>& epilogue, const Tensor& y) {
   const WindowGeometry full = with_pitches(g, x, y);
-  const T* weights = w.value().data<T>();
-  using Run = void (*)(const WindowGeometry&, const T*, const T*, const Epilogue<T>&, T*);
   if (kind == ConvKind::depthwise) {
     const auto run = TINYVISION_KERNEL(x.device(), depthwise_conv2d_forward<T>);
-    run(full, x.data<T>(), weights, epilogue, y.data<T>());
-  } else if (use_reference() || is_recording() || !x.on_cpu()) {
+    return run(full, x.data<T>(), w.value().data<Accumulator<T>>(), epilogue, y.data<T>());
+  }
+  const Tensor weights = conv2d_weights<T>(w);
+  if (use_reference() || is_recording() || !x.on_cpu()) {
+    using Run = void (*)(const WindowGeometry&, const T*, const T*, const Epilogue<T>&, T*);
     const Run run = TINYVISION_KERNEL(x.device(), conv2d_forward<T>);
-    run(full, x.data<T>(), weights, epilogue, y.data<T>());
-  } else {
-    const auto packed = w.derived<cpu::PackedConvWeights<T>>([&] { return cpu::pack_conv2d_weights(full, weights); });
+    return run(full, x.data<T>(), weights.data<T>(), epilogue, y.data<T>());
+  }
+  if constexpr (!std::is_same_v<T, bfloat16>) {
+    const auto packed =
+        w.derived<cpu::PackedConvWeights<T>>([&] { return cpu::pack_conv2d_weights(full, weights.data<T>()); });
     cpu::conv2d_forward(full, x.data<T>(), *packed, epilogue, y.data<T>());
   }
 }
@@ -79,20 +99,23 @@ void conv_forward(ConvKind kind, const WindowGeometry& g, const Tensor& x, const
 /// Adds the gradients of a convolution's input and weights, given the gradient `dy` of its plain output.
 inline void conv_backward(ConvKind kind, const WindowGeometry& g, const Variable& x, const Variable& w,
                           const Tensor& dy) {
-  visit_float("conv2d", dy.dtype(), [&]<class T>(T) {
+  visit_elements("conv2d", dy, [&]<class T>(T) {
     if (w.requires_gradient()) {
       const GradientSink dw = w.gradient_sink();
       const WindowGeometry full = with_pitches(g, x.value(), dy);
       const auto run = kind == ConvKind::full ? TINYVISION_KERNEL(dy.device(), conv2d_backward_weight<T>)
                                               : TINYVISION_KERNEL(dy.device(), depthwise_conv2d_backward_weight<T>);
-      run(full, x.value().data<T>(), dy.data<T>(), dw.tensor.data<T>(), dw.accumulate);
+      run(full, x.value().data<T>(), dy.data<T>(), dw.tensor.data<Accumulator<T>>(), dw.accumulate);
     }
-    if (x.requires_gradient()) {
-      const GradientSink dx = x.gradient_sink();
-      const WindowGeometry full = with_pitches(g, dx.tensor, dy);
-      const auto run = kind == ConvKind::full ? TINYVISION_KERNEL(dy.device(), conv2d_backward_input<T>)
-                                              : TINYVISION_KERNEL(dy.device(), depthwise_conv2d_backward_input<T>);
-      run(full, dy.data<T>(), w.value().data<T>(), dx.tensor.data<T>(), dx.accumulate);
+    if (!x.requires_gradient()) return;
+    const GradientSink dx = x.gradient_sink();
+    const WindowGeometry full = with_pitches(g, dx.tensor, dy);
+    if (kind == ConvKind::full) {
+      const auto run = TINYVISION_KERNEL(dy.device(), conv2d_backward_input<T>);
+      run(full, dy.data<T>(), conv2d_weights<T>(w).template data<T>(), dx.tensor.data<T>(), dx.accumulate);
+    } else {
+      const auto run = TINYVISION_KERNEL(dy.device(), depthwise_conv2d_backward_input<T>);
+      run(full, dy.data<T>(), w.value().data<Accumulator<T>>(), dx.tensor.data<T>(), dx.accumulate);
     }
   });
 }
@@ -101,9 +124,9 @@ inline void conv_backward(ConvKind kind, const WindowGeometry& g, const Variable
 inline void bias_gradient(const Variable& bias, const Tensor& dy) {
   if (!bias.requires_gradient()) return;
   const GradientSink db = bias.gradient_sink();
-  visit_float("bias", dy.dtype(), [&]<class T>(T) {
+  visit_elements("bias", dy, [&]<class T>(T) {
     const auto run = TINYVISION_KERNEL(dy.device(), bias_backward<T>);
-    run(dy.rows(), dy.shape().back(), dy.data<T>(), dy.pitch(), db.tensor.data<T>(), db.accumulate);
+    run(dy.rows(), dy.shape().back(), dy.data<T>(), dy.pitch(), db.tensor.data<Accumulator<T>>(), db.accumulate);
   });
 }
 
@@ -115,9 +138,9 @@ inline Variable convolution(ConvKind kind, const Variable& x, const Variable& w,
   if (bias.defined()) check(bias.shape() == Shape{g.out_c}, name, "bias must be [", g.out_c, "], got ", bias.shape());
   const Tensor y = output_tensor(name, output_shape(g), x.dtype(), x.device(), into);
   const bool record = needs_record(x, w, bias);
-  visit_float(name, x.dtype(), [&]<class T>(T) {
+  visit_elements(name, x.value(), [&]<class T>(T) {
     Epilogue<T> epilogue;
-    if (bias.defined()) epilogue.shift = bias.value().data<T>();
+    if (bias.defined()) epilogue.shift = bias.value().data<Accumulator<T>>();
     conv_forward(kind, g, x.value(), w, epilogue, y);
   });
   if (!record) return Variable(y);

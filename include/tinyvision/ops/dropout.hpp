@@ -17,10 +17,10 @@ inline Variable dropout(const Variable& x, double keep, const Random& random) {
   if (keep == 1) return x;
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   const auto apply = [random, keep](const Tensor& from, const Tensor& to, bool accumulate) {
-    visit_float("dropout", from.dtype(), [&]<class T>(T) {
+    visit_elements("dropout", from, [&]<class T>(T) {
       const auto run = TINYVISION_KERNEL(from.device(), dropout<T>);
-      run(from.rows(), from.shape().back(), random, static_cast<T>(keep), from.data<T>(), from.pitch(), to.data<T>(),
-          to.pitch(), accumulate);
+      run(from.rows(), from.shape().back(), random, static_cast<Accumulator<T>>(keep), from.data<T>(), from.pitch(),
+          to.data<T>(), to.pitch(), accumulate);
     });
   };
   apply(x.value(), y, false);

@@ -1,4 +1,4 @@
-// Elementwise operations: relu, relu6, add, scale; and reshape, concat, zero pad, crop, which only move values.
+// Elementwise operations: relu, relu6, add, scale, cast; and reshape, concat, zero pad, crop, which only move values.
 //
 //   relu(x) = max(x, 0)         derivative 1 where y > 0, else 0
 //   relu6(x) = min(max(x,0),6)  derivative 1 where 0 < y < 6, else 0
@@ -16,14 +16,14 @@ TINYVISION_BEGIN
 /// relu or relu6 of x, any shape.
 inline Variable activation(const Variable& x, Activation kind, const Tensor& into = Tensor()) {
   const Tensor y = output_tensor(to_string(kind), x.shape(), x.dtype(), x.device(), into);
-  visit_float(to_string(kind), x.dtype(), [&]<class T>(T) {
+  visit_elements(to_string(kind), x.value(), [&]<class T>(T) {
     const auto run = TINYVISION_KERNEL(x.device(), activation_forward<T>);
     run(y.rows(), y.shape().back(), x.value().data<T>(), x.value().pitch(), kind, y.data<T>(), y.pitch());
   });
   if (!needs_record(x)) return Variable(y);
   return Variable::result(to_string(kind), y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
-    visit_float(to_string(kind), dy.dtype(), [&]<class T>(T) {
+    visit_elements(to_string(kind), dy, [&]<class T>(T) {
       const auto run = TINYVISION_KERNEL(x.device(), activation_backward<T>);
       run(dy.rows(), dy.shape().back(), dy.data<T>(), dy.pitch(), y.data<T>(), y.pitch(), kind, dx.tensor.data<T>(),
           dx.tensor.pitch(), dx.accumulate);
@@ -38,7 +38,7 @@ inline Variable add(const Variable& a, const Variable& b, const Tensor& into = T
   check(a.shape() == b.shape() && a.dtype() == b.dtype() && a.device() == b.device(), "add",
         "operands differ: ", a.value().text(), " and ", b.value().text());
   const Tensor y = output_tensor("add", a.shape(), a.dtype(), a.device(), into);
-  visit_float("add", a.dtype(), [&]<class T>(T) {
+  visit_elements("add", a.value(), [&]<class T>(T) {
     const auto run = TINYVISION_KERNEL(y.device(), add<T>);
     run(y.rows(), y.shape().back(), a.value().data<T>(), a.value().pitch(), b.value().data<T>(), b.value().pitch(),
         Activation::none, y.data<T>(), y.pitch());
@@ -59,6 +59,14 @@ inline Variable scale(const Variable& x, double alpha, const Tensor& into = Tens
     const GradientSink dx = x.gradient_sink();
     scale_into(dy, alpha, dx.tensor, dx.accumulate);
   });
+}
+
+/// x rounded to another dtype, f32, f64 or (on a device) bf16. Derivative: dy rounded to x's.
+inline Variable cast(const Variable& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  const Tensor y = x.value().to(dtype);
+  if (!needs_record(x)) return Variable(y);
+  return Variable::result("cast", y, {x}, [=](const Tensor& dy) { add_gradient(x, dy.to(x.dtype()), true); });
 }
 
 /// The same values under another shape of equal count; shares storage when x is contiguous.
@@ -109,14 +117,14 @@ inline Variable zero_pad(const Variable& x, Index top, Index bottom, Index left,
         ",", right);
   const Index n = x.shape()[0], h = x.shape()[1], w = x.shape()[2], c = x.shape()[3];
   const Tensor y = Tensor::empty({n, h + top + bottom, w + left + right, c}, x.dtype(), x.device());
-  visit_float("zero_pad", x.dtype(), [&]<class T>(T) {
+  visit_elements("zero_pad", x.value(), [&]<class T>(T) {
     const auto run = TINYVISION_KERNEL(x.device(), zero_pad<T>);
     run(n, h, w, c, x.value().data<T>(), x.value().pitch(), top, bottom, left, right, y.data<T>(), y.pitch(), false);
   });
   if (!needs_record(x)) return Variable(y);
   return Variable::result("zero_pad", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
-    visit_float("zero_pad", dy.dtype(), [&]<class T>(T) {
+    visit_elements("zero_pad", dy, [&]<class T>(T) {
       const auto run = TINYVISION_KERNEL(x.device(), crop<T>);
       run(n, dy.dim(1), dy.dim(2), c, dy.data<T>(), dy.pitch(), top, left, h, w, dx.tensor.data<T>(), dx.tensor.pitch(),
           dx.accumulate);
@@ -131,14 +139,14 @@ inline Variable crop(const Variable& x, Index top, Index left, Index height, Ind
   check(top >= 0 && left >= 0 && height > 0 && width > 0 && top + height <= h && left + width <= w, "crop", "window ",
         height, "x", width, " at ", top, ",", left, " outside ", x.shape());
   const Tensor y = Tensor::empty({n, height, width, c}, x.dtype(), x.device());
-  visit_float("crop", x.dtype(), [&]<class T>(T) {
+  visit_elements("crop", x.value(), [&]<class T>(T) {
     const auto run = TINYVISION_KERNEL(x.device(), crop<T>);
     run(n, h, w, c, x.value().data<T>(), x.value().pitch(), top, left, height, width, y.data<T>(), y.pitch(), false);
   });
   if (!needs_record(x)) return Variable(y);
   return Variable::result("crop", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
-    visit_float("crop", dy.dtype(), [&]<class T>(T) {
+    visit_elements("crop", dy, [&]<class T>(T) {
       const auto run = TINYVISION_KERNEL(x.device(), zero_pad<T>);
       run(n, height, width, c, dy.data<T>(), dy.pitch(), top, h - top - height, left, w - left - width,
           dx.tensor.data<T>(), dx.tensor.pitch(), dx.accumulate);

@@ -30,7 +30,7 @@ inline Variable max_pool(const Variable& x, const PoolOptions& options, const Te
   const bool record = needs_record(x);
   Tensor winners;
   if (record) winners = Tensor::empty(output_shape(g), DType::u8, x.device());
-  visit_float("max_pool", x.dtype(), [&]<class T>(T) {
+  visit_elements("max_pool", x.value(), [&]<class T>(T) {
     const auto run = TINYVISION_KERNEL(x.device(), max_pool_forward<T>);
     run(with_pitches(g, x.value(), y), x.value().data<T>(), y.data<T>(),
         record ? winners.data<std::uint8_t>() : nullptr);
@@ -38,7 +38,7 @@ inline Variable max_pool(const Variable& x, const PoolOptions& options, const Te
   if (!record) return Variable(y);
   return Variable::result("max_pool", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
-    visit_float("max_pool", dy.dtype(), [&]<class T>(T) {
+    visit_elements("max_pool", dy, [&]<class T>(T) {
       const auto run = TINYVISION_KERNEL(x.device(), max_pool_backward<T>);
       run(with_pitches(g, dx.tensor, dy), dy.data<T>(), winners.data<std::uint8_t>(), dx.tensor.data<T>(),
           dx.accumulate);
@@ -51,14 +51,14 @@ inline Variable average_pool(const Variable& x, const PoolOptions& options, cons
   const WindowGeometry g = window_geometry("average_pool", x.value(), options.kernel, options.kernel, options.stride,
                                            options.padding, x.shape().back());
   const Tensor y = output_tensor("average_pool", output_shape(g), x.dtype(), x.device(), into);
-  visit_float("average_pool", x.dtype(), [&]<class T>(T) {
+  visit_elements("average_pool", x.value(), [&]<class T>(T) {
     const auto run = TINYVISION_KERNEL(x.device(), average_pool_forward<T>);
     run(with_pitches(g, x.value(), y), x.value().data<T>(), y.data<T>());
   });
   if (!needs_record(x)) return Variable(y);
   return Variable::result("average_pool", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
-    visit_float("average_pool", dy.dtype(), [&]<class T>(T) {
+    visit_elements("average_pool", dy, [&]<class T>(T) {
       const auto run = TINYVISION_KERNEL(x.device(), average_pool_backward<T>);
       run(with_pitches(g, dx.tensor, dy), dy.data<T>(), dx.tensor.data<T>(), dx.accumulate);
     });
@@ -71,7 +71,7 @@ inline Variable global_average_pool(const Variable& x) {
   const Index n = x.shape()[0], pixels = x.shape()[1] * x.shape()[2], c = x.shape()[3];
   check(pixels > 0, "global_average_pool", "empty map: ", x.shape());
   const Tensor y = Tensor::empty({n, c}, x.dtype(), x.device());
-  visit_float("global_average_pool", x.dtype(), [&]<class T>(T) {
+  visit_elements("global_average_pool", x.value(), [&]<class T>(T) {
     const auto run = TINYVISION_KERNEL(x.device(), global_average_pool_forward<T>);
     run(n, pixels, c, x.value().data<T>(), x.value().pitch(), y.data<T>());
   });
@@ -79,7 +79,7 @@ inline Variable global_average_pool(const Variable& x) {
   return Variable::result("global_average_pool", y, {x}, [=](Tensor dy) {
     dy = dy.packed();
     const GradientSink dx = x.gradient_sink();
-    visit_float("global_average_pool", dy.dtype(), [&]<class T>(T) {
+    visit_elements("global_average_pool", dy, [&]<class T>(T) {
       const auto run = TINYVISION_KERNEL(x.device(), global_average_pool_backward<T>);
       run(n, pixels, c, dy.data<T>(), dx.tensor.data<T>(), dx.tensor.pitch(), dx.accumulate);
     });

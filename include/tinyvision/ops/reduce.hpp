@@ -27,15 +27,20 @@ inline double sum_of_squares(const std::vector<Tensor>& tensors) {
   return sum;
 }
 
-/// True when no element of `tensor`, f32 or f64, is infinite or NaN.
+/// True when no element of `tensor` is infinite or NaN.
 inline bool all_finite(const Tensor& tensor) {
   const Tensor t = tensor.packed();
-  return visit_float("all_finite", t.dtype(), [&]<class T>(T) {
+  bool finite = false;
+  visit_elements("all_finite", t, [&]<class T>(T) {
 #if TINYVISION_WITH_CUDA
-    if (!t.on_cpu()) return cuda::all_finite(t.count(), t.data<T>());
+    if (!t.on_cpu()) {
+      finite = cuda::all_finite(t.count(), t.data<T>());
+      return;
+    }
 #endif
-    return cpu::all_finite(t.count(), t.data<T>());
+    if constexpr (!std::is_same_v<T, bfloat16>) finite = cpu::all_finite(t.count(), t.data<T>());
   });
+  return finite;
 }
 
 /// How many rows of `scores` [N,K] have their largest element, the first of equals, where `labels` [N] say. A row with a

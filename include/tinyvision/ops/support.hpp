@@ -26,9 +26,16 @@ Kernel choose_kernel(Device device, Kernel reference, Kernel own, Kernel on_devi
 
 // Of a kernel that reference, cpu and cuda offer under one name and with the same arguments, the one to run.
 // TINYVISION_CHANNEL_KERNEL: of one that works on a value per channel, where the plain loop is the CPU's own kernel too.
+// T, the type of the elements, may be bfloat16 in the former, where a device alone has kernels.
 #if TINYVISION_WITH_CUDA
-#define TINYVISION_KERNEL(device, ...) \
-  choose_kernel(device, &reference::__VA_ARGS__, &cpu::__VA_ARGS__, &cuda::__VA_ARGS__)
+#define TINYVISION_KERNEL(device, ...)                                                              \
+  [&] {                                                                                             \
+    if constexpr (std::is_same_v<T, bfloat16>) {                                                    \
+      return &cuda::__VA_ARGS__;                                                                    \
+    } else {                                                                                        \
+      return choose_kernel(device, &reference::__VA_ARGS__, &cpu::__VA_ARGS__, &cuda::__VA_ARGS__); \
+    }                                                                                               \
+  }()
 #define TINYVISION_CHANNEL_KERNEL(device, ...) \
   choose_kernel(device, &reference::__VA_ARGS__, &reference::__VA_ARGS__, &cuda::__VA_ARGS__)
 #else
@@ -37,6 +44,17 @@ Kernel choose_kernel(Device device, Kernel reference, Kernel own, Kernel on_devi
 #define TINYVISION_CHANNEL_KERNEL(device, ...) \
   choose_kernel(device, &reference::__VA_ARGS__, &reference::__VA_ARGS__, decltype(&reference::__VA_ARGS__){})
 #endif
+
+/// Calls `body(T{})` with the type of x's elements: float, double or, on a CUDA device, bfloat16. Throws Error for any
+/// other.
+template <class Body>
+void visit_elements(std::string_view op, const Tensor& x, Body&& body) {
+#if TINYVISION_WITH_CUDA
+  if (x.dtype() == DType::bf16 && !x.on_cpu()) return body(bfloat16{});
+#endif
+  check(x.dtype() != DType::bf16, op, "bf16 is computed on a CUDA device, not on ", x.device().text());
+  visit_float(op, x.dtype(), body);
+}
 
 /// A new tensor on `device`, or `into` (a channel slice of a concatenation, say) when it is defined and has the right
 /// shape.
@@ -50,10 +68,10 @@ inline Tensor output_tensor(std::string_view op, const Shape& shape, DType dtype
 
 /// target = alpha * source, or target += alpha * source. Both have the same shape; pitches may differ.
 inline void scale_into(const Tensor& source, double alpha, const Tensor& target, bool accumulate) {
-  visit_float("scale", source.dtype(), [&]<class T>(T) {
+  visit_elements("scale", source, [&]<class T>(T) {
     const auto run = TINYVISION_KERNEL(source.device(), scale<T>);
-    run(source.rows(), source.shape().back(), source.data<T>(), source.pitch(), static_cast<T>(alpha), target.data<T>(),
-        target.pitch(), accumulate);
+    run(source.rows(), source.shape().back(), source.data<T>(), source.pitch(), static_cast<Accumulator<T>>(alpha),
+        target.data<T>(), target.pitch(), accumulate);
   });
 }
 

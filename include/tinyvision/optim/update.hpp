@@ -4,6 +4,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "tinyvision/ops/conv2d.hpp"
 #include "tinyvision/optim/ema.hpp"
 #include "tinyvision/optim/sgd.hpp"
 #if TINYVISION_WITH_CUDA
@@ -48,9 +49,12 @@ class Update {
         T* const weight = e.variable.value().data<T>();
         const bool has_gradient = e.variable.gradient().defined();
         const auto average = averages.extract(weight);
+        const auto copy = e.variable.derived_now<Bf16Copy>();
         entries.push_back({weight, has_gradient ? e.variable.gradient().data<T>() : nullptr, e.velocity.data<T>(),
-                           average.empty() ? nullptr : average.mapped(), nullptr, e.velocity.count(), e.decays});
-        if (has_gradient) e.variable.mark_changed();
+                           average.empty() ? nullptr : average.mapped(),
+                           copy ? cuda::as_kernel(copy->value.data<bfloat16>()) : nullptr, e.velocity.count(),
+                           e.decays});
+        if (has_gradient) copy ? e.variable.mark_changed_with_derived() : e.variable.mark_changed();
       }
       if (ema)  // what is averaged without being trained: the moving statistics
         for (std::size_t i = 0; i < ema->variables().size(); ++i) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,11 @@
 TINYVISION_BEGIN
 
 struct TrainingRunOptions {
-  std::string folder;                 ///< where checkpoints go; empty: none are written
-  Index steps = 0;                    ///< total number of steps, those before a resume included
-  Index checkpoint_every = 500;       ///< steps between checkpoints
-  std::string fingerprint;            ///< digest of all that must be equal for a resume: configuration, weights, split
+  std::string folder;            ///< where checkpoints go; empty: none are written
+  Index steps = 0;               ///< total number of steps, those before a resume included
+  Index checkpoint_every = 500;  ///< steps between checkpoints
+  std::string fingerprint;       ///< digest of all that must be equal for a resume: configuration, weights, split
+  std::string arithmetic{};  ///< what the steps are computed with: device, kernels, precision. A resume may change it.
   std::function<bool()> should_stop;  ///< asked after every step
   std::function<void(Index step, const StepResult&)> on_step;
 };
@@ -26,23 +28,33 @@ struct CurveRow {
   double loss, cross_entropy, accuracy, learning_rate;
 };
 
+/// From which step on what arithmetic computed them.
+struct ArithmeticSpan {
+  Index from_step;
+  std::string arithmetic;
+};
+
 struct TrainingRunResult {
-  std::vector<CurveRow> curve;  ///< of all steps, those before a resume included
-  bool finished = false;        ///< false: stopped on request; a checkpoint was written
-  Index resumed_from = 0;       ///< step at which this call began
-  std::string notice;           ///< why the newest checkpoint was passed over for the one before it; to be shown
+  std::vector<CurveRow> curve;             ///< of all steps, those before a resume included
+  bool finished = false;                   ///< false: stopped on request; a checkpoint was written
+  Index resumed_from = 0;                  ///< step at which this call began
+  std::vector<ArithmeticSpan> arithmetic;  ///< of all steps; more than one: a resume changed it
+  std::string notice;  ///< why the newest checkpoint was passed over for the one before it; to be shown
 };
 
 /// The whole of what changes during a run, as one file: parameters, moving statistics, momentum, averages, the number of
-/// steps, the loader's position and the curve. Random numbers are functions of (seed, step), so they need no state.
+/// steps, the loader's position, the curve and what arithmetic made it. Random numbers are functions of (seed, step), so
+/// they need no state. A state saved on one device resumes on another.
 class TrainingState {
  public:
   TrainingState(Trainer& trainer, data::Loader& loader, std::string fingerprint)
       : trainer_(trainer), loader_(loader), fingerprint_(std::move(fingerprint)) {}
 
-  void save(const std::string& folder, const std::vector<CurveRow>& curve) const {
+  void save(const std::string& folder, const TrainingRunResult& result) const {
     checkpoint::StateFile file;
-    file.tensors = trainer_.state_tensors();
+    for (const auto& [name, tensor] : trainer_.state_tensors())
+      file.tensors.emplace_back(name, tensor.to(Device::cpu()));
+    const std::vector<CurveRow>& curve = result.curve;
     const Tensor rows = Tensor::empty({static_cast<Index>(curve.size()), 4}, DType::f64);
     for (std::size_t i = 0; i < curve.size(); ++i) {
       const double row[4] = {curve[i].loss, curve[i].cross_entropy, curve[i].accuracy, curve[i].learning_rate};
@@ -51,6 +63,8 @@ class TrainingState {
     file.tensors.emplace_back("curve", rows);
     file.metadata["fingerprint"] = fingerprint_;
     file.metadata["steps"] = std::to_string(trainer_.steps_done());
+    for (const ArithmeticSpan& span : result.arithmetic)
+      file.metadata["arithmetic"] += concat_text(span.from_step, " ", span.arithmetic, "\n");
     const auto position = loader_.position();
     file.metadata["epoch"] = std::to_string(position.epoch);
     file.metadata["batch"] = std::to_string(position.batch);
@@ -60,7 +74,7 @@ class TrainingState {
   /// Restores the newest intact checkpoint in `folder`; false when there is none. Throws UsageError when it belongs to
   /// another configuration.
   bool load(const std::string& folder, TrainingRunResult& result) const {
-    const std::optional<checkpoint::StateFile> file = checkpoint::load_state(folder);
+    std::optional<checkpoint::StateFile> file = checkpoint::load_state(folder);
     if (!file) return false;
     if (file->metadata.at("fingerprint") != fingerprint_)
       fail_usage("resume", folder,
@@ -69,6 +83,10 @@ class TrainingState {
     for (const auto& [name, target] : trainer_.state_tensors()) target.copy_from(file->tensor(name));
     const Tensor rows = file->tensor("curve");
     result.notice = file->notice;
+    std::istringstream spans(file->metadata["arithmetic"]);
+    ArithmeticSpan span;
+    while (spans >> span.from_step && std::getline(spans >> std::ws, span.arithmetic))
+      result.arithmetic.push_back(span);
     result.curve.clear();
     for (Index i = 0; i < rows.dim(0); ++i) {
       const double* row = rows.data<double>() + 4 * i;
@@ -94,12 +112,14 @@ inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, co
   const bool keeps = !options.folder.empty();
   if (keeps) state.load(options.folder, result);
   result.resumed_from = trainer.steps_done();
+  if (result.arithmetic.empty() || result.arithmetic.back().arithmetic != options.arithmetic)
+    result.arithmetic.push_back({trainer.steps_done(), options.arithmetic});
   bool saved = true;
   const auto save = [&] {
     if (const std::string name = trainer.non_finite_parameter(); !name.empty())
       throw NonFiniteError(concat_text("[trainer] parameter ", name, " is not finite after step ",
                                        trainer.steps_done() - 1, "; the checkpoint of an earlier step is kept"));
-    state.save(options.folder, result.curve);
+    state.save(options.folder, result);
     saved = true;
   };
   while (trainer.steps_done() < options.steps) {

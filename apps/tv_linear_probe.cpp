@@ -60,6 +60,7 @@ void probe(const Options& options, const Json& config) {
   probe_options.metric =
       data.dataset->metric() == data::Metric::mean_per_class ? ProbeMetric::mean_per_class : ProbeMetric::top1;
   probe_options.regression.tolerance = options.tolerance;
+  probe_options.regression.device = compute_device();
   probe_options.regression.should_stop = tv_app::interrupted;
   probe_options.progress = [&](const ProbePoint& p) { report(p, "train"); };
   const LinearProbeResult result =

@@ -128,8 +128,10 @@ class DemoStudy {
     const Evaluation train = features(result.split.train), validation = features(result.split.validation);
     const Evaluation test = features(result.split.test);
     stop_if_interrupted();
+    LinearProbeOptions options;
+    options.regression.device = compute_device();
     const LinearProbeResult fit = fit_linear_probe(train.features, train.labels.to_vector<Index>(), validation.features,
-                                                   validation.labels.to_vector<Index>(), 5);
+                                                   validation.labels.to_vector<Index>(), 5, options);
     result.all_fits_converged = fit.converged();
     return {"linear probe",
             fit.classifier.logits(test.features),

@@ -14,7 +14,7 @@
 //      misses the tolerance: Newton steps, solved by conjugate gradients with the same preconditioner and f32 Hessian
 //      products.
 // A fit that ends without reaching the tolerance says so (`converged`, `stop`). Results depend on the data, the options
-// and the instruction set, not on the number of threads.
+// the device and the instruction set, not on the number of threads.
 #pragma once
 
 #include <functional>
@@ -38,6 +38,7 @@ struct LogisticRegressionOptions {
   Index max_products = 300;     ///< Hessian products per Newton step
   /// L-BFGS hands over to the f64 phase at this relative bound.
   double handover = 1e-3;
+  Device device;  ///< where the passes over all examples run
   /// Asked between evaluations; true ends the fit where it is.
   std::function<bool()> should_stop;
 };
@@ -83,8 +84,8 @@ class LogisticRegression {
       : options_(std::move(options)), problem_(std::make_unique<logistic::Problem>(features, labels, classes)) {
     if (!(options_.tolerance > 0))
       fail_usage("logistic_regression", "tolerance must be positive, got ", options_.tolerance);
-    solver_ = std::make_unique<logistic::Solver>(*problem_);
-    exact_ = std::make_unique<logistic::ExactObjective>(*problem_);
+    solver_ = std::make_unique<logistic::Solver>(*problem_, options_.device);
+    exact_ = std::make_unique<logistic::ExactObjective>(*problem_, options_.device);
     point_.w.assign(static_cast<std::size_t>(problem_->d() * problem_->k()), 0.0);
     point_.b.resize(static_cast<std::size_t>(problem_->k()));
     for (std::size_t c = 0; c < point_.b.size(); ++c)

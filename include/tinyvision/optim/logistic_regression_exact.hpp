@@ -14,10 +14,14 @@
 #pragma once
 
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "tinyvision/optim/lbfgs.hpp"
 #include "tinyvision/optim/logistic_regression_problem.hpp"
+#if TINYVISION_WITH_CUDA
+#include "tinyvision/cuda/logistic_regression.hpp"
+#endif
 
 TINYVISION_BEGIN
 namespace logistic {
@@ -45,11 +49,27 @@ struct Point {
 
 class ExactObjective {
  public:
-  explicit ExactObjective(const Problem& problem)
+  /// `device`: where the products with the features run; the rest is the CPU's.
+  explicit ExactObjective(const Problem& problem, [[maybe_unused]] Device device = Device::cpu())
       : problem_(problem),
         plan_(problem.n(), problem.d(), problem.k()),
         scores_(problem.n() * plan_.padded),
-        residual_(problem.n() * plan_.padded) {}
+        residual_(problem.n() * plan_.padded) {
+#if TINYVISION_WITH_CUDA
+    if (device.kind == Device::Kind::cuda) {
+      device_memory(device);
+      products_ = std::make_unique<cuda::ExactProducts>(problem.n(), problem.d(), problem.k());
+      std::fill_n(scores_.data(), problem.n() * plan_.padded, 0.0);  // the padding is never received
+      constexpr Index block = 2048;
+      const Scratch<double> rows(std::min(block, problem.n()) * problem.d());
+      for (Index first = 0; first < problem.n(); first += block) {
+        const Index count = std::min(block, problem.n() - first);
+        problem.centred_rows(first, count, rows.data(), problem.d());
+        products_->set_rows(first, count, rows.data());
+      }
+    }
+#endif
+  }
 
   /// Moves `point.b` to its optimum for `point.w` and fills in the rest of the point.
   void evaluate(Point& point) {
@@ -58,16 +78,7 @@ class ExactObjective {
     const double divergence = match_class_counts();
     const Index size = problem_.d() * problem_.k();
     point.gradient.resize(static_cast<std::size_t>(size));
-    const auto pack = simd::microkernels<double>(plan_.set).pack_panel;
-    transposed_product<double>(
-        plan_, [&](Index first, Index rows, Index& pitch) { return load(first, rows, pitch); },
-        [&](Index, Index first, Index rows, const double*, Index, double* out) {
-          for (Index j = 0; j < plan_.panels; ++j)
-            pack(residual_.data() + first * plan_.padded + j * plan_.panel_columns(), plan_.padded, 1, rows,
-                 std::min(plan_.panel_columns(), plan_.padded - j * plan_.panel_columns()), 1.0,
-                 out + j * plan_.tile_rows * plan_.panel_columns());
-        },
-        point.gradient.data());
+    multiply_transposed(point.gradient.data());
     vectors::combine(point.lambda, point.w.data(), 1, point.gradient.data(), size);
     point.objective = point.loss + 0.5 * point.lambda * vectors::dot(point.w.data(), point.w.data(), size);
     point.certificate =
@@ -103,8 +114,28 @@ class ExactObjective {
     return x;
   }
 
+  /// out [d, k] = X_c^T residual.
+  void multiply_transposed(double* out) {
+#if TINYVISION_WITH_CUDA
+    if (products_) return products_->multiply_transposed(residual_.data(), plan_.padded, out);
+#endif
+    const auto pack = simd::microkernels<double>(plan_.set).pack_panel;
+    transposed_product<double>(
+        plan_, [&](Index first, Index rows, Index& pitch) { return load(first, rows, pitch); },
+        [&](Index, Index first, Index rows, const double*, Index, double* panels) {
+          for (Index j = 0; j < plan_.panels; ++j)
+            pack(residual_.data() + first * plan_.padded + j * plan_.panel_columns(), plan_.padded, 1, rows,
+                 std::min(plan_.panel_columns(), plan_.padded - j * plan_.panel_columns()), 1.0,
+                 panels + j * plan_.tile_rows * plan_.panel_columns());
+        },
+        out);
+  }
+
   /// scores = X_c W.
   void multiply(const std::vector<double>& w) {
+#if TINYVISION_WITH_CUDA
+    if (products_) return products_->multiply(w.data(), scores_.data(), plan_.padded);
+#endif
     simd::PackedPanels<double> weights(plan_.set, plan_.d, plan_.k);
     weights.pack(w.data(), plan_.k, 1, 0, plan_.d);
     parallel_ranges(plan_.n, plan_.tile_rows, [&](Index begin, Index end) {
@@ -265,6 +296,9 @@ class ExactObjective {
   Scratch<double> scores_;    ///< X_c W, rows of `padded`
   Scratch<double> residual_;  ///< P - Y, later Q - Y
   std::vector<double> column_sums_, shift_;
+#if TINYVISION_WITH_CUDA
+  std::unique_ptr<cuda::ExactProducts> products_;  ///< on a device; null: the CPU multiplies
+#endif
 };
 
 }  // namespace logistic

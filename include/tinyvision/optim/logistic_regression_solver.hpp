@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cmath>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -31,12 +32,21 @@ struct Step {
 
 class Solver {
  public:
-  explicit Solver(const Problem& problem)
+  /// `device`: where evaluations and Hessian products run.
+  explicit Solver(const Problem& problem, [[maybe_unused]] Device device = Device::cpu())
       : problem_(problem),
         plan_(problem.n(), problem.rank(), problem.k()),
         probabilities_(problem.n() * plan_.padded),
         likeliest_(static_cast<std::size_t>(problem.n())),
-        weights_(plan_.set, problem.rank(), problem.k()) {}
+        weights_(plan_.set, problem.rank(), problem.k()) {
+#if TINYVISION_WITH_CUDA
+    if (device.kind == Device::Kind::cuda) {
+      device_memory(device);
+      rows_ = std::make_unique<cuda::LogisticRows>(problem.n(), rank(), k(), problem.rotated(0), problem.pitch(),
+                                                   problem.labels());
+    }
+#endif
+  }
 
   Index rank() const { return problem_.rank(); }
   Index k() const { return problem_.k(); }
@@ -91,6 +101,9 @@ class Solver {
 
   /// F and its gradient.
   double evaluate(double lambda, const float* x, float* gradient) {
+#if TINYVISION_WITH_CUDA
+    if (rows_) return rows_->evaluate(lambda, x, gradient);
+#endif
     const auto kernel = simd::row_kernels<float>(plan_.set).softmax_residual;
     const double loss =
         pass(x, -1e30f, gradient, [&](const simd::ScoreRows& layout, Index first, float* scores, double* sums) {
@@ -103,6 +116,9 @@ class Solver {
 
   /// out = H v at the probabilities of `set_probabilities`.
   void hessian_product(double lambda, const float* v, float* out) {
+#if TINYVISION_WITH_CUDA
+    if (rows_) return rows_->hessian_product(lambda, v, out);
+#endif
     const auto kernel = simd::row_kernels<float>(plan_.set).hessian_rows;
     pass(v, 0.0f, out, [&](const simd::ScoreRows& layout, Index first, float* scores, double* sums) {
       kernel(layout, scores, probabilities_.data() + first * plan_.padded, likeliest_.data() + first, sums);
@@ -113,6 +129,9 @@ class Solver {
 
   void set_probabilities(const ExactObjective& exact) {
     exact.probabilities(plan_.padded, probabilities_.data(), likeliest_.data());
+#if TINYVISION_WITH_CUDA
+    if (rows_) rows_->set_probabilities(probabilities_.data(), plan_.padded, likeliest_.data());
+#endif
   }
 
   /// The relative bound on F - min F that an f32 gradient suggests.
@@ -235,6 +254,9 @@ class Solver {
   simd::PackedPanels<float> weights_;
   std::vector<double> curvature_, mixing64_;  ///< eigenvalues and eigenvectors of C
   std::vector<float> mixing_;
+#if TINYVISION_WITH_CUDA
+  std::unique_ptr<cuda::LogisticRows> rows_;  ///< on a device; null: the CPU evaluates
+#endif
 };
 
 }  // namespace logistic

@@ -50,9 +50,11 @@ struct Copy {
 template <class A>
 struct Drop {
   std::uint64_t seed, step;
+  const std::int64_t* step_base;
   A keep;
   __device__ A operator()(A a, A, Index index) const {
-    const double uniform = random_uniform(seed, RandomStream::dropout, step, static_cast<std::uint64_t>(index));
+    const std::uint64_t now = step_base ? step + static_cast<std::uint64_t>(*step_base) : step;
+    const double uniform = random_uniform(seed, RandomStream::dropout, now, static_cast<std::uint64_t>(index));
     return uniform < static_cast<double>(keep) ? a / keep : A(0);
   }
 };
@@ -184,25 +186,25 @@ void crop(Index batch, Index h, Index w, Index channels, const T* x, Index x_pit
 }
 
 template <class T>
-void dropout(Index rows, Index channels, std::uint64_t seed, std::uint64_t step, Accumulator<T> keep, const T* x,
-             Index x_pitch, T* y, Index y_pitch, bool accumulate, Stream stream) {
-  map<T>(rows, channels, x, x_pitch, nullptr, 0, y, y_pitch, accumulate, Drop<Accumulator<T>>{seed, step, keep},
-         stream);
+void dropout(Index rows, Index channels, std::uint64_t seed, std::uint64_t step, const std::int64_t* step_base,
+             Accumulator<T> keep, const T* x, Index x_pitch, T* y, Index y_pitch, bool accumulate, Stream stream) {
+  map<T>(rows, channels, x, x_pitch, nullptr, 0, y, y_pitch, accumulate,
+         Drop<Accumulator<T>>{seed, step, step_base, keep}, stream);
 }
 
-#define TV_INSTANTIATE(T)                                                                                             \
-  template void activation_forward(Index, Index, const T*, Index, Activation, T*, Index, Stream);                     \
-  template void activation_backward(Index, Index, const T*, Index, const T*, Index, Activation, T*, Index, bool,      \
-                                    Stream);                                                                          \
-  template void add(Index, Index, const T*, Index, const T*, Index, Activation, T*, Index, Stream);                   \
-  template void scale(Index, Index, const T*, Index, Accumulator<T>, T*, Index, bool, Stream);                        \
-  template void copy_channels(Index, Index, const T*, Index, T*, Index, bool, Stream);                                \
-  template void zero_pad(Index, Index, Index, Index, const T*, Index, Index, Index, Index, Index, T*, Index, bool,    \
-                         Stream);                                                                                     \
-  template void crop(Index, Index, Index, Index, const T*, Index, Index, Index, Index, Index, T*, Index, bool,        \
-                     Stream);                                                                                         \
-  template void dropout(Index, Index, std::uint64_t, std::uint64_t, Accumulator<T>, const T*, Index, T*, Index, bool, \
-                        Stream);
+#define TV_INSTANTIATE(T)                                                                                          \
+  template void activation_forward(Index, Index, const T*, Index, Activation, T*, Index, Stream);                  \
+  template void activation_backward(Index, Index, const T*, Index, const T*, Index, Activation, T*, Index, bool,   \
+                                    Stream);                                                                       \
+  template void add(Index, Index, const T*, Index, const T*, Index, Activation, T*, Index, Stream);                \
+  template void scale(Index, Index, const T*, Index, Accumulator<T>, T*, Index, bool, Stream);                     \
+  template void copy_channels(Index, Index, const T*, Index, T*, Index, bool, Stream);                             \
+  template void zero_pad(Index, Index, Index, Index, const T*, Index, Index, Index, Index, Index, T*, Index, bool, \
+                         Stream);                                                                                  \
+  template void crop(Index, Index, Index, Index, const T*, Index, Index, Index, Index, Index, T*, Index, bool,     \
+                     Stream);                                                                                      \
+  template void dropout(Index, Index, std::uint64_t, std::uint64_t, const std::int64_t*, Accumulator<T>, const T*, \
+                        Index, T*, Index, bool, Stream);
 TV_INSTANTIATE(float)
 TV_INSTANTIATE(double)
 TV_INSTANTIATE(bf16)

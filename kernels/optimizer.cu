@@ -80,6 +80,7 @@ template <class T>
 __global__ void __launch_bounds__(threads, 1)
     update(const OptimizerEntry<T>* entries, const OptimizerChunk* chunks, const OptimizerSettings* settings) {
   constexpr int pack = 16 / static_cast<int>(sizeof(T));
+  if (settings->finite && *settings->finite == 0) return;
   const OptimizerChunk chunk = chunks[blockIdx.x];
   const OptimizerEntry<T> e = entries[chunk.entry];
   const Factors<T> f = factors_of<T>(*settings);

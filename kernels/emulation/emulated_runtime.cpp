@@ -1,10 +1,26 @@
 // The entries of tinyvision/cuda/runtime.h on the emulated device. Everything is done when a call returns.
 #include <stdexcept>
 
+#include "emulation/emulation.hpp"
 #include "emulation/memory.hpp"
 #include "tinyvision/cuda/runtime.h"
 
 namespace tinyvision_kernels {
+namespace {
+
+class WorkRecording final : public Recording {
+ public:
+  std::vector<std::function<void()>> work;
+  void replay(Stream) const override {
+    for (const auto& item : work) item();
+  }
+};
+WorkRecording*& recording() {
+  thread_local WorkRecording* the_recording = nullptr;
+  return the_recording;
+}
+
+}  // namespace
 
 int device_count() { return 1; }
 
@@ -20,18 +36,37 @@ void* allocate_memory(std::size_t bytes) noexcept { return emulation::Memory::in
 void free_memory(void* memory) noexcept { emulation::Memory::instance().free(memory); }
 
 void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
-               std::size_t rows, CopyKind, Stream) {
+               std::size_t rows, CopyKind kind, Stream stream) {
+  if (recording()) {
+    if (kind != CopyKind::on_device)
+      throw std::runtime_error("[cuda] copy: operation not permitted while the stream is recorded");
+    return recording()->work.push_back(
+        [=] { copy_rows(to, to_pitch, from, from_pitch, row_bytes, rows, kind, stream); });
+  }
   const emulation::MemoryAccess access;
   for (std::size_t row = 0; row < rows; ++row)
     std::memcpy(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, row_bytes);
 }
 
-void set_bytes(void* to, int value, std::size_t bytes, Stream) {
+void set_bytes(void* to, int value, std::size_t bytes, Stream stream) {
+  if (recording()) return recording()->work.push_back([=] { set_bytes(to, value, bytes, stream); });
   const emulation::MemoryAccess access;
   std::memset(to, value, bytes);
 }
 
+void begin_recording(Stream) {
+  recording() = new WorkRecording;
+  emulation::recorded() = &recording()->work;
+}
+std::unique_ptr<Recording> end_recording(Stream) {
+  emulation::recorded() = nullptr;
+  return std::unique_ptr<Recording>(std::exchange(recording(), nullptr));
+}
+void abandon_recording(Stream stream) noexcept { end_recording(stream); }
+
 Stream work_stream() { return nullptr; }
-void wait_for(Stream) {}
+void wait_for(Stream) {
+  if (recording()) throw std::runtime_error("[cuda] waiting: operation not permitted while the stream is recorded");
+}
 
 }  // namespace tinyvision_kernels

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -394,9 +395,19 @@ class Shared {
   Block::Array* array_;
 };
 
-/// Runs a kernel over its grid.
+/// What a recording has written down so far; null while the device works at once.
+inline std::vector<std::function<void()>>*& recorded() {
+  thread_local std::vector<std::function<void()>>* work = nullptr;
+  return work;
+}
+
+/// Runs a kernel over its grid, or writes that down.
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), Dim3 grid, Dim3 block, const Arguments&... arguments) {
+  if (recorded()) {
+    recorded()->push_back([=] { launch(name, kernel, grid, block, arguments...); });
+    return;
+  }
   if (grid.count() == 0 || block.count() == 0 || block.count() > 1024)
     throw KernelError("[emulation] " + std::string(name) + ": bad launch, grid " + grid.text() + ", block " +
                       block.text());

@@ -89,6 +89,39 @@ void set_bytes(void* to, int value, std::size_t bytes, Stream stream) {
   if (bytes > 0) expect(cudaMemsetAsync(to, value, bytes, stream_of(stream)), "fill");
 }
 
+namespace {
+
+class GraphRecording final : public Recording {
+ public:
+  explicit GraphRecording(cudaGraph_t graph) {
+    const cudaError_t error = cudaGraphInstantiate(&graph_, graph, 0);
+    cudaGraphDestroy(graph);
+    expect(error, "making a graph");
+  }
+  ~GraphRecording() override { cudaGraphExecDestroy(graph_); }
+  void replay(Stream stream) const override { expect(cudaGraphLaunch(graph_, stream_of(stream)), "a graph"); }
+
+ private:
+  cudaGraphExec_t graph_ = nullptr;
+};
+
+}  // namespace
+
+void begin_recording(Stream stream) {
+  // Relaxed: the arena may ask for memory in between.
+  expect(cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeRelaxed), "beginning a graph");
+}
+std::unique_ptr<Recording> end_recording(Stream stream) {
+  cudaGraph_t graph = nullptr;
+  expect(cudaStreamEndCapture(stream_of(stream), &graph), "ending a graph");
+  return std::make_unique<GraphRecording>(graph);
+}
+void abandon_recording(Stream stream) noexcept {
+  cudaGraph_t graph = nullptr;
+  if (cudaStreamEndCapture(stream_of(stream), &graph) == cudaSuccess && graph) cudaGraphDestroy(graph);
+  cudaGetLastError();
+}
+
 Stream work_stream() {
   static cudaStream_t stream = [] {
     cudaStream_t made = nullptr;

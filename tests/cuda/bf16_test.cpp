@@ -192,7 +192,7 @@ std::vector<double> train_block(DType activations, DType parameters, Device devi
     const Variable loss = softmax_cross_entropy(linear(cast(global_average_pool(y), parameters), w3), labels);
     losses.push_back(loss.value().item());
     backward(loss);
-    update.run(sgd, nullptr, 0.1, step, false);
+    update.run(sgd, nullptr, {0.1, step, false});
     sgd.clear_gradients();
   }
   return losses;
@@ -219,7 +219,7 @@ TEST(Bf16, TheOptimiserRenewsTheCopyOfTheWeights) {
     EXPECT_TRUE(w.derived_now<Bf16Copy>()->value.same_storage(copy)) << "made anew at step " << step;
     EXPECT_EQ(bytes(copy), bytes(w.value().to(DType::bf16))) << step;
     backward(y, random_tensor(y.shape(), 3).to(Device::cuda()).to(DType::bf16));
-    update.run(sgd, nullptr, 0.1, step, false);
+    update.run(sgd, nullptr, {0.1, step, false});
     sgd.clear_gradients();
   }
   w.set_value(random_tensor({1, 1, 8, 8}, 4).to(Device::cuda()));

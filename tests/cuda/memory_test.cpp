@@ -54,15 +54,15 @@ TEST(DeviceTensor, FillsAndConversionsAreThoseOfTheCpu) {
 }
 
 TEST(DeviceTensor, MemoryIsUsedAgain) {
-  const std::size_t before = cuda::arena().statistics().in_use;
+  const std::size_t before = cuda::arena()->statistics().in_use;
   void* first = nullptr;
   {
     const Tensor t = Tensor::empty({1000}, DType::f32, Device::cuda());
     first = t.raw();
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(first) % 256, 0u);
-    EXPECT_GT(cuda::arena().statistics().in_use, before);
+    EXPECT_GT(cuda::arena()->statistics().in_use, before);
   }
-  EXPECT_EQ(cuda::arena().statistics().in_use, before);
+  EXPECT_EQ(cuda::arena()->statistics().in_use, before);
   EXPECT_EQ(Tensor::empty({1000}, DType::f32, Device::cuda()).raw(), first);
 }
 

@@ -102,7 +102,7 @@ void check(const std::vector<Case>& cases, const Options& o) {
     }
     const std::vector<device::OptimizerChunk> chunks =
         device::optimizer_chunks(static_cast<Index>(counts.size()), counts.data());
-    device::OptimizerSettings settings{0, o.momentum, o.weight_decay, o.average_decay, 0, o.ramp_up};
+    device::OptimizerSettings settings{0, o.momentum, o.weight_decay, o.average_decay, 0, o.ramp_up, nullptr};
     for (Index t = 0; t < 3; ++t) {
       settings.learning_rate = o.learning_rate * std::pow(0.5, static_cast<double>(t));
       settings.step = t;
@@ -191,7 +191,7 @@ TEST(OptimizerKernel, NoDecayLeavesInfiniteWeightsInfinite) {
   std::vector<float> w{std::numeric_limits<float>::infinity()}, g{0.5f}, v{0};
   const device::OptimizerEntry<float> entry{w.data(), g.data(), v.data(), nullptr, nullptr, 1, true};
   const device::OptimizerChunk whole{0, 0};
-  const device::OptimizerSettings settings{0.1, 0.9, 0, 0.9, 0, false};
+  const device::OptimizerSettings settings{0.1, 0.9, 0, 0.9, 0, false, nullptr};
   device::optimizer_update<float>(&entry, &whole, 1, &settings, nullptr);
   EXPECT_EQ(w[0], std::numeric_limits<float>::infinity());
   EXPECT_EQ(v[0], 0.5f);

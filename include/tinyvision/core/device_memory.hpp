@@ -4,6 +4,7 @@
 // of a build with CUDA includes it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,12 +13,24 @@
 
 TINYVISION_BEGIN
 
+/// Work of a device that was written down (`DeviceMemory::record`), and the memory it uses.
+class DeviceRecording {
+ public:
+  virtual ~DeviceRecording() = default;
+  virtual void replay() const = 0;
+};
+
 class DeviceMemory {
  public:
   virtual ~DeviceMemory() = default;
 
   /// The device's name, as its maker gives it, and its architecture: "NVIDIA H100 80GB HBM3 sm_90".
   virtual std::string name() const = 0;
+
+  /// Writes down what `work` gives the device, instead of doing it. `work` may not read from the device, nor write to it
+  /// from the host. Memory that it allocates belongs to the recording: what it leaves there is what the last replay left.
+  /// At each replay *step_base, an i64 in device memory, is added to the step of all random numbers.
+  virtual std::shared_ptr<const DeviceRecording> record(const void* step_base, const std::function<void()>& work) = 0;
 
   /// Throws Error when the device has no memory left.
   virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;

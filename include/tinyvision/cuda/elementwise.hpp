@@ -47,8 +47,8 @@ template <class T>
 void dropout(Index rows, Index channels, const Random& random, Accumulator<T> keep, const T* x, Index xp, T* y,
              Index yp, bool accumulate) {
   check(keep > 0 && keep <= 1, "dropout", "keep probability must be in (0, 1], got ", keep);
-  kernels::dropout(rows, channels, random.seed(), random.step(), keep, as_kernel(x), xp, as_kernel(y), yp, accumulate,
-                   stream());
+  kernels::dropout(rows, channels, random.seed(), random.step(), recorded_step(), keep, as_kernel(x), xp, as_kernel(y),
+                   yp, accumulate, stream());
 }
 
 }  // namespace cuda

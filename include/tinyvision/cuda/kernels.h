@@ -293,10 +293,11 @@ void crop(Index batch, Index h, Index w, Index channels, const T* x, Index x_pit
           Index out_w, T* y, Index y_pitch, bool accumulate, Stream stream);
 
 /// y (+)= x / keep where Random(seed, Stream::dropout, step).uniform(row * channels + c) < keep, else 0, with the bits
-/// of tinyvision/core/random.hpp; 0 < keep <= 1. Applied to dy it is the derivative. y may be x.
+/// of tinyvision/core/random.hpp; 0 < keep <= 1. *step_base, when it is not null, is added to the step: a recorded launch
+/// reads it anew each time. Applied to dy it is the derivative. y may be x.
 template <class T>
-void dropout(Index rows, Index channels, std::uint64_t seed, std::uint64_t step, Accumulator<T> keep, const T* x,
-             Index x_pitch, T* y, Index y_pitch, bool accumulate, Stream stream);
+void dropout(Index rows, Index channels, std::uint64_t seed, std::uint64_t step, const std::int64_t* step_base,
+             Accumulator<T> keep, const T* x, Index x_pitch, T* y, Index y_pitch, bool accumulate, Stream stream);
 
 // --- convert.cu ------------------------------------------------------------------------------------------------------
 
@@ -334,6 +335,7 @@ struct OptimizerSettings {
   double average_decay;  ///< with `ramp_up`: min(average_decay, (1 + step) / (10 + step))
   Index step;            ///< steps before this one
   bool ramp_up;
+  const std::int32_t* finite;  ///< where it is not null and *finite is 0, nothing is updated
 };
 
 /// The chunks of `entries` tensors of counts[i] elements: tensor by tensor, from the first element on. On the host.

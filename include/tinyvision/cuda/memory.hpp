@@ -4,7 +4,10 @@
 // A process works on one device.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "tinyvision/core/arena.hpp"
 #include "tinyvision/core/device_memory.hpp"
@@ -40,27 +43,75 @@ const KernelType<T>* as_kernel(const T* elements) {
 /// The stream of all work.
 inline kernels::Stream stream() { return kernels::work_stream(); }
 
-/// The arena of the device in use. Never destroyed, as the CPU's.
-inline Arena& arena() {
+/// A new arena of the device in use, which gives everything back when nothing of it is held any more.
+inline std::shared_ptr<Arena> make_arena() {
   static const MemorySource source{&kernels::allocate_memory, &kernels::free_memory, "cuda"};
-  static Arena* the_arena = new Arena(source);
+  return {new Arena(source), [](Arena* arena) {
+            arena->release_cached();
+            delete arena;
+          }};
+}
+
+/// Where memory comes from now: the arena of the device, never destroyed, as the CPU's; or that of a recording.
+inline std::shared_ptr<Arena>& arena() {
+  static auto* the_arena = new std::shared_ptr<Arena>(make_arena());
   return *the_arena;
 }
+
+inline std::shared_ptr<void> allocate(std::size_t bytes, const std::shared_ptr<Arena>& from = arena()) {
+  return {from->allocate(bytes), [from, bytes](void* p) { from->deallocate(p, bytes); }};
+}
+
+/// What is going on while work is recorded.
+struct RecordingState {
+  std::shared_ptr<Arena> outside;  ///< the arena of what is not recorded; null while nothing is recorded
+  const std::int64_t* step_base = nullptr;
+  std::vector<std::function<void()>> afterwards;  ///< what the host has to send before the first replay
+};
+inline RecordingState& recording_state() {
+  static auto* state = new RecordingState;
+  return *state;
+}
+/// Memory for what the host sends. The arena of a recording would not do: kernels that come earlier in it may write to
+/// the same place, at each replay.
+inline std::shared_ptr<void> allocate_to_send(std::size_t bytes) {
+  const std::shared_ptr<Arena>& outside = recording_state().outside;
+  return allocate(bytes, outside ? outside : arena());
+}
+
+/// What is added to the steps of random numbers, in device memory; null while nothing is recorded.
+inline const std::int64_t* recorded_step() { return recording_state().step_base; }
+
+/// Copies `rows` to device memory; where work is recorded, once it has been.
+template <class Row>
+void send(const std::vector<Row>& rows, const std::shared_ptr<void>& to) {
+  const std::size_t bytes = rows.size() * sizeof(Row);
+  const auto copy = [rows, to, bytes] {
+    kernels::copy_rows(to.get(), bytes, rows.data(), bytes, bytes, 1, kernels::CopyKind::to_device, stream());
+  };
+  recording_state().outside ? recording_state().afterwards.push_back(copy) : copy();
+}
+
+class RecordedWork final : public DeviceRecording {
+ public:
+  RecordedWork(std::shared_ptr<Arena> arena, std::unique_ptr<kernels::Recording> work)
+      : arena_(std::move(arena)), work_(std::move(work)) {}
+  void replay() const override { work_->replay(stream()); }
+
+ private:
+  std::shared_ptr<Arena> arena_;
+  std::unique_ptr<kernels::Recording> work_;
+};
 
 /// Scratch space of a kernel.
 template <class T>
 class Workspace {
  public:
-  explicit Workspace(Index count)
-      : bytes_(static_cast<std::size_t>(count) * sizeof(T)), data_(static_cast<T*>(arena().allocate(bytes_))) {}
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  ~Workspace() { arena().deallocate(data_, bytes_); }
-  T* data() const { return data_; }
+  explicit Workspace(Index count) : memory_(allocate(static_cast<std::size_t>(count) * sizeof(T))) {}
+  T* data() const { return static_cast<T*>(memory_.get()); }
 
  private:
-  std::size_t bytes_;
-  T* data_;
+  std::shared_ptr<void> memory_;
 };
 
 class Memory final : public DeviceMemory {
@@ -77,8 +128,33 @@ class Memory final : public DeviceMemory {
     const auto d = kernels::describe_device(index_);
     return concat_text(d.name, " sm_", d.major, d.minor);
   }
-  std::shared_ptr<void> allocate(std::size_t bytes) override {
-    return {arena().allocate(bytes), [bytes](void* p) { arena().deallocate(p, bytes); }};
+  std::shared_ptr<void> allocate(std::size_t bytes) override { return cuda::allocate(bytes); }
+
+  std::shared_ptr<const DeviceRecording> record(const void* step_base, const std::function<void()>& work) override {
+    RecordingState& state = recording_state();
+    check(!state.outside, "cuda", "a recording within a recording");
+    arena()->release_cached();  // the recording has memory of its own, and there may be no room for both
+    const std::shared_ptr<Arena> own = make_arena();
+    state.outside = std::exchange(arena(), own);
+    state.step_base = static_cast<const std::int64_t*>(step_base);
+    const auto end = [&] {
+      arena() = std::exchange(state.outside, nullptr);
+      state.step_base = nullptr;
+    };
+    std::unique_ptr<kernels::Recording> recorded;
+    try {
+      kernels::begin_recording(stream());
+      work();
+      recorded = kernels::end_recording(stream());
+    } catch (...) {
+      kernels::abandon_recording(stream());
+      state.afterwards.clear();
+      end();
+      throw;
+    }
+    end();
+    for (const auto& send_now : std::exchange(state.afterwards, {})) send_now();
+    return std::make_shared<RecordedWork>(own, std::move(recorded));
   }
   void clear(void* to, std::size_t bytes) override { kernels::set_bytes(to, 0, bytes, stream()); }
   void copy(void* to, std::size_t to_pitch, Device to_device, const void* from, std::size_t from_pitch,

@@ -16,19 +16,25 @@ class MultiTensorUpdate {
  public:
   void run(const std::vector<kernels::OptimizerEntry<T>>& entries, const kernels::OptimizerSettings& settings) {
     if (entries.empty()) return;
-    if (!same(entries)) {
+    if (!same(entries) || recording_state().outside) {
       entries_ = entries;
       std::vector<Index> counts;
       for (const auto& e : entries_) counts.push_back(e.count);
       const auto chunks = kernels::optimizer_chunks(static_cast<Index>(counts.size()), counts.data());
       chunk_count_ = static_cast<Index>(chunks.size());
-      send(entry_table_, entries_);
-      send(chunk_table_, chunks);
+      renew(entry_table_, entries_);
+      renew(chunk_table_, chunks);
     }
-    send(settings_, std::vector<kernels::OptimizerSettings>{settings});
+    if (recording_state().outside || !settings_) settings_ = allocate_to_send(sizeof settings);
+    set(settings);
     kernels::optimizer_update(static_cast<const kernels::OptimizerEntry<T>*>(entry_table_.get()),
                               static_cast<const kernels::OptimizerChunk*>(chunk_table_.get()), chunk_count_,
                               static_cast<const kernels::OptimizerSettings*>(settings_.get()), stream());
+  }
+
+  /// What the next run, or the next replay of a recorded one, goes by.
+  void set(const kernels::OptimizerSettings& settings) const {
+    send(std::vector<kernels::OptimizerSettings>{settings}, settings_);
   }
 
  private:
@@ -44,10 +50,9 @@ class MultiTensorUpdate {
   }
 
   template <class Row>
-  static void send(std::shared_ptr<void>& table, const std::vector<Row>& rows) {
-    const std::size_t bytes = rows.size() * sizeof(Row);
-    table = {arena().allocate(bytes), [bytes](void* p) { arena().deallocate(p, bytes); }};
-    kernels::copy_rows(table.get(), bytes, rows.data(), bytes, bytes, 1, kernels::CopyKind::to_device, stream());
+  static void renew(std::shared_ptr<void>& table, const std::vector<Row>& rows) {
+    table = allocate_to_send(rows.size() * sizeof(Row));
+    send(rows, table);
   }
 
   std::vector<kernels::OptimizerEntry<T>> entries_;

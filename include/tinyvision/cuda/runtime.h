@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "tinyvision/cuda/kernels.h"
@@ -41,6 +42,20 @@ enum class CopyKind { to_device, from_device, on_device };
 void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
                std::size_t rows, CopyKind kind, Stream stream);
 void set_bytes(void* to, int value, std::size_t bytes, Stream stream);
+
+/// Launches, fills and copies within the device that were written down, to be done again and again (a CUDA graph).
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay(Stream stream) const = 0;
+};
+/// From here on what the stream is given is written down instead of being done. The host must not wait for the stream or
+/// copy to or from the device before the end.
+void begin_recording(Stream stream);
+/// Ends it; throws when something in between could not be written down.
+std::unique_ptr<Recording> end_recording(Stream stream);
+/// Ends it and forgets what was written down.
+void abandon_recording(Stream stream) noexcept;
 
 /// The stream that the framework works in, made at the first call.
 Stream work_stream();

@@ -72,11 +72,14 @@ class Sgd {
   }
 
   /// wd/2 times the sum of squares over the decay set: the penalty that belongs to the total loss.
-  double penalty() const {
-    std::vector<Tensor> decayed;
+  double penalty() const { return penalty(sum_of_squares(decayed())); }
+  double penalty(double sum_of_squares) const { return 0.5 * weight_decay_ * sum_of_squares; }
+  /// Values of the decay set.
+  std::vector<Tensor> decayed() const {
+    std::vector<Tensor> values;
     for (const SgdEntry& e : entries_)
-      if (e.decays) decayed.push_back(e.variable.value());
-    return 0.5 * weight_decay_ * sum_of_squares(decayed);
+      if (e.decays) values.push_back(e.variable.value());
+    return values;
   }
 
   const std::vector<SgdEntry>& entries() const { return entries_; }

@@ -13,32 +13,53 @@
 
 TINYVISION_BEGIN
 
-/// Applies the gradients of `sgd`'s variables with a learning rate, then moves `ema`'s averages. On the CPU tensor by
+/// Applies the gradients of `sgd`'s variables, then moves `ema`'s averages. On the CPU tensor by
 /// tensor, on a device all in one launch; the bits are the same.
 class Update {
  public:
-  /// `step` counts the updates before this one. `with_decay`: the gradients do not contain the weight decay yet. `ema` may
-  /// be null.
-  void run(const Sgd& sgd, const Ema* ema, double learning_rate, Index step, bool with_decay) {
+  /// What an update goes by, besides the gradients.
+  struct Settings {
+    double learning_rate = 0;
+    Index step = 0;          ///< updates before this one
+    bool with_decay = true;  ///< the gradients do not contain the weight decay yet
+    /// In device memory: where it is not null and *finite is 0, nothing is updated.
+    const std::int32_t* finite = nullptr;
+  };
+
+  /// `ema` may be null.
+  void run(const Sgd& sgd, const Ema* ema, const Settings& settings) {
     if (sgd.entries().empty()) return;
 #if TINYVISION_WITH_CUDA
-    if (sgd.entries()[0].variable.device().kind == Device::Kind::cuda)
-      return run_on_device(sgd, ema, learning_rate, step, with_decay);
+    if (sgd.entries()[0].variable.device().kind == Device::Kind::cuda) return run_on_device(sgd, ema, settings);
 #endif
-    if (with_decay) sgd.add_weight_decay();
-    sgd.step(learning_rate);
-    if (ema) ema->update(step);
+    if (settings.with_decay) sgd.add_weight_decay();
+    sgd.step(settings.learning_rate);
+    if (ema) ema->update(settings.step);
   }
+
+#if TINYVISION_WITH_CUDA
+  /// Settings of the next replay of a recorded `run`.
+  void set(const Sgd& sgd, const Ema* ema, const Settings& settings) {
+    if (sgd.entries().empty()) return;
+    visit_float("update", sgd.entries()[0].variable.dtype(),
+                [&]<class T>(T) { update_of<T>().set(kernel_settings(sgd, ema, settings)); });
+  }
+#endif
 
  private:
 #if TINYVISION_WITH_CUDA
-  void run_on_device(const Sgd& sgd, const Ema* ema, double learning_rate, Index step, bool with_decay) {
+  static cuda::kernels::OptimizerSettings kernel_settings(const Sgd& sgd, const Ema* ema, const Settings& s) {
     cuda::kernels::OptimizerSettings settings{};
-    settings.learning_rate = learning_rate;
+    settings.learning_rate = s.learning_rate;
     settings.momentum = sgd.momentum();
-    settings.weight_decay = with_decay ? sgd.weight_decay() : 0;
-    settings.average_decay = ema ? ema->decay_at(step) : 0;
-    settings.step = step;
+    settings.weight_decay = s.with_decay ? sgd.weight_decay() : 0;
+    settings.average_decay = ema ? ema->decay_at(s.step) : 0;
+    settings.step = s.step;
+    settings.finite = s.finite;
+    return settings;
+  }
+
+  void run_on_device(const Sgd& sgd, const Ema* ema, const Settings& settings) {
     visit_float("update", sgd.entries()[0].variable.dtype(), [&]<class T>(T) {
       std::unordered_map<const void*, T*> averages;
       if (ema)
@@ -63,7 +84,7 @@ class Update {
             entries.push_back(
                 {value.data<T>(), nullptr, nullptr, ema->shadows()[i].data<T>(), nullptr, value.count(), false});
         }
-      update_of<T>().run(entries, settings);
+      update_of<T>().run(entries, kernel_settings(sgd, ema, settings));
     });
   }
 

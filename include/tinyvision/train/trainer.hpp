@@ -15,6 +15,7 @@
 #include "tinyvision/optim/sgd.hpp"
 #include "tinyvision/optim/update.hpp"
 #include "tinyvision/train/decay_set.hpp"
+#include "tinyvision/train/recorded_step.hpp"
 
 TINYVISION_BEGIN
 
@@ -33,6 +34,8 @@ struct TrainerOptions {
   Index accumulate = 1;
   std::uint64_t seed = 0;  ///< of dropout
   bool fused = true;
+  /// On a device: write the work of a step down once and replay it for the steps that follow (train/recorded_step.hpp).
+  bool recorded = true;
 };
 
 /// What a step reports. `loss` is the total: `cross_entropy` plus the weight-decay penalty before the update.
@@ -75,8 +78,20 @@ class Trainer {
   /// Throws NonFiniteError when the loss is not finite; weights, moving statistics and momentum are then as before the
   /// step.
   StepResult step(const Tensor& images, const Tensor& labels) {
+#if TINYVISION_WITH_CUDA
+    if (options_.recorded && network_->device().kind == Device::Kind::cuda) {
+      if (recorded_.replays(*network_, images.shape())) return replay(images, labels);
+      if (recorded_.may_record(*network_, images.shape())) {
+        record(images, labels);
+        return replay(images, labels);
+      }
+    }
+#endif
     const StepResult result = forward_backward(images, labels);
     finish_step(true);
+#if TINYVISION_WITH_CUDA
+    recorded_.saw(*network_, images.shape());
+#endif
     return result;
   }
 
@@ -140,8 +155,7 @@ class Trainer {
       const double value = loss.value().item();
       if (!std::isfinite(value)) {
         sgd_.clear_gradients();
-        restore_statistics();
-        throw NonFiniteError(concat_text("[trainer] loss is ", value, " at step ", steps_done_, ": ", blame(x, part)));
+        fail_not_finite(value, x, part);
       }
       if (kept) *kept = outputs;
       result.cross_entropy += value / static_cast<double>(parts);
@@ -152,21 +166,67 @@ class Trainer {
     return result;
   }
 
+#if TINYVISION_WITH_CUDA
+  /// The whole step, with its update, as work of the device alone.
+  void record(const Tensor& images, const Tensor& labels) {
+    recorded_.record(*network_, images, labels, options_.accumulate, [&](const RecordedStep::Inputs& in) {
+      for_each_statistic([](const Tensor& before, const Variable& now) { before.copy_from(now.value()); });
+      in.meter->begin(sgd_.decayed());
+      const Index parts = options_.accumulate, rows = in.images.dim(0) / parts;
+      for (Index part = 0; part < parts; ++part) {
+        const Tensor y = in.labels.slice_batch(part * rows, rows);
+        // The step of random numbers is `part` here; that of the first part is added at each replay.
+        const Outputs outputs =
+            network_->forward(Variable(in.images.slice_batch(part * rows, rows)), context(nullptr, part, 0));
+        const Variable loss = softmax_cross_entropy(outputs.logits, y, options_.label_smoothing);
+        in.meter->take(part, loss.value(), outputs.logits.value(), y);
+        backward(loss, Tensor::full({1}, 1.0 / static_cast<double>(parts), loss.dtype(), loss.device()));
+      }
+      finite_ = in.meter->finite();
+      update_.run(sgd_, ema(), settings(true));
+      sgd_.clear_gradients();
+    });
+  }
+  StepResult replay(const Tensor& images, const Tensor& labels) {
+    update_.set(sgd_, ema(), settings(true));
+    detail::check_labels(labels, network_->options().classes);
+    const MeterReading reading = recorded_.replay(*network_, images, labels, steps_done_ * options_.accumulate);
+    StepResult result{sgd_.penalty(reading.sum_of_squares), 0, options_.schedule(steps_done_), reading.correct,
+                      images.dim(0)};
+    const Index parts = options_.accumulate;
+    for (Index part = 0; part < parts; ++part) {
+      const double value = reading.losses[static_cast<std::size_t>(part)];
+      if (!std::isfinite(value))
+        fail_not_finite(value, images.slice_batch(part * (images.dim(0) / parts), images.dim(0) / parts), part);
+      result.cross_entropy += value / static_cast<double>(parts);
+    }
+    result.loss += result.cross_entropy;
+    ++steps_done_;
+    return result;
+  }
+#endif
+
   /// `with_decay`: the gradients do not contain the weight decay yet.
   void finish_step(bool with_decay) {
-    update_.run(sgd_, ema(), options_.schedule(steps_done_), steps_done_, with_decay);
+    finite_ = nullptr;
+    update_.run(sgd_, ema(), settings(with_decay));
     sgd_.clear_gradients();
     ++steps_done_;
   }
 
-  Context context(Trace* trace, Index part) const {
+  Update::Settings settings(bool with_decay) const {
+    return {options_.schedule(steps_done_), steps_done_, with_decay, finite_};
+  }
+
+  Context context(Trace* trace, Index part) const { return context(trace, part, steps_done_ * options_.accumulate); }
+  Context context(Trace* trace, Index part, Index first) const {
     Context c;
     c.training = true;
     c.fused = options_.fused;
     c.bn_decay = options_.bn_decay;
     c.dropout_keep = options_.dropout_keep;
     c.seed = options_.seed;
-    c.step = static_cast<std::uint64_t>(steps_done_ * options_.accumulate + part);
+    c.step = static_cast<std::uint64_t>(first + part);
     c.trace = trace;
     return c;
   }
@@ -183,6 +243,13 @@ class Trainer {
       now.value().copy_from(before);
       now.mark_changed();
     });
+  }
+
+  /// Puts the moving statistics back and throws, naming the operation. `x` are the images of `part`.
+  [[noreturn]] void fail_not_finite(double loss, const Tensor& x, Index part) {
+    restore_statistics();
+    throw NonFiniteError(
+        concat_text("[trainer] loss is ", loss, " at step ", steps_done_, ": ", blame(x.to(network_->device()), part)));
   }
 
   /// Replays the forward pass of a part, operation by operation, and names the first that is not finite.
@@ -205,6 +272,10 @@ class Trainer {
   Sgd sgd_;
   std::optional<Ema> ema_;
   Update update_;
+#if TINYVISION_WITH_CUDA
+  RecordedStep recorded_;
+#endif
+  const std::int32_t* finite_ = nullptr;   ///< of a recorded step, in device memory
   std::vector<Tensor> statistics_before_;  ///< moving statistics at the start of the step
   Index steps_done_ = 0;
 };

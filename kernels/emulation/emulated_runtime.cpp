@@ -1,4 +1,5 @@
 // The entries of tinyvision/cuda/runtime.h on the emulated device. Everything is done when a call returns.
+#include <chrono>
 #include <stdexcept>
 
 #include "emulation/emulation.hpp"
@@ -63,6 +64,16 @@ std::unique_ptr<Recording> end_recording(Stream) {
   return std::unique_ptr<Recording>(std::exchange(recording(), nullptr));
 }
 void abandon_recording(Stream stream) noexcept { end_recording(stream); }
+
+void* make_event() { return new std::chrono::steady_clock::time_point; }
+void destroy_event(void* event) noexcept { delete static_cast<std::chrono::steady_clock::time_point*>(event); }
+void record_event(void* event, Stream) {
+  *static_cast<std::chrono::steady_clock::time_point*>(event) = std::chrono::steady_clock::now();
+}
+double elapsed_milliseconds(void* begin, void* end) {
+  const auto at = [](void* event) { return *static_cast<std::chrono::steady_clock::time_point*>(event); };
+  return std::chrono::duration<double, std::milli>(at(end) - at(begin)).count();
+}
 
 Stream work_stream() { return nullptr; }
 void wait_for(Stream) {

@@ -122,6 +122,23 @@ void abandon_recording(Stream stream) noexcept {
   cudaGetLastError();
 }
 
+void* make_event() {
+  cudaEvent_t event = nullptr;
+  expect(cudaEventCreate(&event), "making an event");
+  return event;
+}
+void destroy_event(void* event) noexcept { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
+void record_event(void* event, Stream stream) {
+  expect(cudaEventRecord(static_cast<cudaEvent_t>(event), stream_of(stream)), "recording an event");
+}
+double elapsed_milliseconds(void* begin, void* end) {
+  float milliseconds = 0;
+  expect(cudaEventSynchronize(static_cast<cudaEvent_t>(end)), "a kernel or copy before this point");
+  expect(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(begin), static_cast<cudaEvent_t>(end)),
+         "time between events");
+  return static_cast<double>(milliseconds);
+}
+
 Stream work_stream() {
   static cudaStream_t stream = [] {
     cudaStream_t made = nullptr;

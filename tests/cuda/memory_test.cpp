@@ -78,7 +78,10 @@ std::string error_of(const Body& body) {
 
 TEST(DeviceTensor, OutOfMemoryIsAnErrorAndTheCpuStillWorks) {
   const std::string text = error_of([] { Tensor::empty({1 << 30, 2}, DType::f64, Device::cuda()); });
-  EXPECT_NE(text.find("[cuda] out of memory: 17179869184 bytes asked for"), std::string::npos) << text;
+  EXPECT_EQ(text.find("[cuda] out of memory: 17179869184 bytes asked for, "), 0u) << text;
+  EXPECT_NE(text.find("; it is for a tensor [1073741824,2] f64, and a smaller batch needs less"), std::string::npos)
+      << text;
+  EXPECT_THROW(Tensor::empty({1 << 30, 2}, DType::f64, Device::cuda()), UsageError);  // exit code 2
   EXPECT_EQ(Tensor::full({2}, 3).to_vector<float>(), (std::vector<float>{3, 3}));
   EXPECT_EQ(Tensor::full({2}, 3, DType::f32, Device::cuda()).to_vector<float>(), (std::vector<float>{3, 3}));
 }

@@ -50,7 +50,7 @@ class Arena {
     return *arena;
   }
 
-  /// At least `bytes` bytes, uninitialised. Throws Error when the system has no memory left.
+  /// At least `bytes` bytes, uninitialised. Throws OutOfMemory when there is none left.
   void* allocate(std::size_t bytes) {
     const std::size_t size = size_of_block(bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -61,8 +61,10 @@ class Arena {
         release_cached_locked();
         block = system_allocate(size);
       }
-      check(block != nullptr, source_ ? source_->name : "arena", "out of memory: ", size, " bytes asked for, ",
-            statistics_.in_use, " in use");
+      if (block == nullptr)
+        throw OutOfMemory(concat_text("[", source_ ? source_->name : "arena", "] out of memory: ", size,
+                                      " bytes asked for, ", statistics_.in_use, " in use, ", statistics_.peak,
+                                      " at most so far"));
       ++statistics_.system_allocations;
     }
     statistics_.in_use += size;

@@ -22,6 +22,12 @@ class UsageError : public Error {
   using Error::Error;
 };
 
+/// There is no memory left for what was asked; less of it (a smaller batch) would do.
+class OutOfMemory : public UsageError {
+ public:
+  using UsageError::UsageError;
+};
+
 /// Joins its arguments as `operator<<` prints them.
 template <class... Args>
 std::string concat_text(const Args&... args) {

@@ -47,7 +47,12 @@ class Tensor {
     t.shape_ = shape;
     t.dtype_ = dtype;
     t.pitch_ = shape.back();
-    t.storage_ = Storage::allocate(static_cast<std::size_t>(shape.count()) * size_of(dtype), device);
+    try {
+      t.storage_ = Storage::allocate(static_cast<std::size_t>(shape.count()) * size_of(dtype), device);
+    } catch (const OutOfMemory& error) {
+      throw OutOfMemory(concat_text(error.what(), "; it is for a tensor ", shape, " ", to_string(dtype),
+                                    ", and a smaller batch needs less"));
+    }
     return t;
   }
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = Device::cpu()) {

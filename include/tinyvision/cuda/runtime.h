@@ -57,6 +57,13 @@ std::unique_ptr<Recording> end_recording(Stream stream);
 /// Ends it and forgets what was written down.
 void abandon_recording(Stream stream) noexcept;
 
+/// A moment of the stream, for timing.
+void* make_event();
+void destroy_event(void* event) noexcept;
+void record_event(void* event, Stream stream);
+/// Waits until `end` has come. By the device's clock.
+double elapsed_milliseconds(void* begin, void* end);
+
 /// The stream that the framework works in, made at the first call.
 Stream work_stream();
 /// Waits for everything in the stream, and throws what went wrong in it.

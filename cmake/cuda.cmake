@@ -4,7 +4,7 @@ file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu ${PROJECT
 if(NOT kernels)
   message(FATAL_ERROR "TINYVISION_CUDA is ON, but there are no kernels yet: ${PROJECT_SOURCE_DIR}/kernels holds no .cu file")
 endif()
-file(GLOB host CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/runtime/*.cpp ${PROJECT_SOURCE_DIR}/kernels/vendor/*.cpp)
+file(GLOB host CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/runtime/*.cpp)
 
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
@@ -17,6 +17,7 @@ target_compile_options(tinyvision_cuda PRIVATE
   "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;--Werror;all-warnings;-Xptxas=--warn-on-spills,--warning-as-error>")
 target_link_libraries(tinyvision_cuda PUBLIC CUDA::cudart_static)  # programs then need the driver alone
 
+include(${CMAKE_CURRENT_LIST_DIR}/vendor.cmake)
 target_compile_definitions(tinyvision INTERFACE TINYVISION_WITH_CUDA=1)
 target_link_libraries(tinyvision INTERFACE tinyvision_cuda)
 if(TINYVISION_INSTALL)

@@ -10,6 +10,9 @@
 #include "tinyvision/core/kernels.hpp"
 #include "tinyvision/core/thread_pool.hpp"
 #include "tinyvision/linalg/simd.hpp"
+#if TINYVISION_WITH_VENDOR
+#include "tinyvision/cuda/vendor.hpp"
+#endif
 
 namespace tv_app {
 
@@ -36,11 +39,34 @@ inline const char* arithmetic(tinyvision::DType dtype) {
                                          : tinyvision::to_string(dtype);
 }
 
+/// What the vendor's libraries add to arithmetic_mode(), with a space before it; empty where they are not in use.
+inline std::string vendor_mode() {
+#if TINYVISION_WITH_VENDOR
+  if (tinyvision::cuda::use_vendor()) return " " + tinyvision::cuda::vendor_mode();
+#endif
+  return "";
+}
+
+/// `vendor` of results.json: versions, the plans' digest, whether they were being timed, and where own kernels stood in and
+/// why. Null where the libraries are not in use.
+inline nlohmann::ordered_json vendor_environment() {
+#if TINYVISION_WITH_VENDOR
+  namespace vendor = tinyvision::cuda::kernels::vendor;
+  if (tinyvision::cuda::use_vendor())
+    return {{"versions", vendor::versions()},
+            {"tuning", vendor::tuning()},
+            {"plans_sha256", tinyvision::cuda::plan_digest()},
+            {"own_kernels_for", vendor::fallbacks()}};
+#endif
+  return nullptr;
+}
+
 /// Arithmetic, kernels, instruction set and GPU in one text, e.g. "f32 own avx2": with equal inputs, runs of equal mode give
 /// equal bytes. Part of the key of cached features.
 inline std::string arithmetic_mode(tinyvision::DType dtype = tinyvision::DType::f32) {
   return std::string(arithmetic(dtype)) + " " + tinyvision::to_string(tinyvision::kernels()) + " " +
-         tinyvision::to_string(tinyvision::instruction_set()) + (gpu_name().empty() ? "" : " " + gpu_name());
+         tinyvision::to_string(tinyvision::instruction_set()) + (gpu_name().empty() ? "" : " " + gpu_name()) +
+         vendor_mode();
 }
 
 /// `environment` of results.json. Set `decoder` to what turned files into pixels; null: no image was decoded.
@@ -54,6 +80,7 @@ inline nlohmann::ordered_json environment(tinyvision::DType dtype = tinyvision::
           {"cpu", cpu_model()},
           {"gpu", gpu.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(gpu)},
           {"cuda", tinyvision::with_cuda},
+          {"vendor", vendor_environment()},
           {"compiler", __VERSION__}};
 }
 

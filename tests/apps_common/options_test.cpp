@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "checkpoint/folder.hpp"
+#include "common/common_options.hpp"
 #include "tinyvision/core/files.hpp"
 
 namespace {
@@ -200,6 +201,51 @@ TEST(Options, PrintedTable) {
 TEST(Options, CommandLinesCanBePasted) {
   const char* arguments[] = {"./tv_x", "--out", "my run", "it's", "", "a=b", "$HOME"};
   EXPECT_EQ(tv_app::command_line(7, arguments), "./tv_x --out 'my run' 'it'\\''s' '' a=b '$HOME'");
+}
+
+/// What choosing kernels and device says.
+std::string choice_error(tv_app::CommonOptions common) {
+  const KernelScope scope(kernels());
+  const Device device = compute_device();
+  std::string text = "accepted";
+  try {
+    tv_app::apply_common_options(common);
+  } catch (const UsageError& error) {
+    text = error.what();
+  }
+  compute_device() = device;
+  precision() = Precision::f32;
+  return text;
+}
+
+TEST(Options, VendorKernelsWantADeviceAndTheirOptionsWantThem) {
+  tv_app::CommonOptions common;
+  common.threads = num_threads();
+  EXPECT_EQ(choice_error(common), "accepted");
+  common.kernels = "vendor";
+  if constexpr (with_vendor) {
+    EXPECT_EQ(choice_error(common), "[kernels] the vendor kernels run on a CUDA device, not on cpu: add --device cuda");
+  } else {
+    EXPECT_EQ(choice_error(common).rfind("[kernels] this build has no vendor kernels: ", 0), 0u);
+  }
+  common.kernels = "own";
+  for (auto set :
+       {+[](tv_app::CommonOptions& c) { c.tune = true; }, +[](tv_app::CommonOptions& c) { c.plans = "p"; }}) {
+    tv_app::CommonOptions changed = common;
+    set(changed);
+    EXPECT_EQ(choice_error(changed), "[kernels] --tune and --plans are about the vendor kernels: add --kernels vendor");
+  }
+}
+
+TEST(Options, PrecisionsWantADevice) {
+  tv_app::CommonOptions common;
+  common.threads = num_threads();
+  common.precision = "bf16";
+  EXPECT_EQ(choice_error(common), "[precision] bf16 needs a CUDA device (--device cuda)");
+  common.precision = "tf32";
+  EXPECT_EQ(choice_error(common), "[precision] tf32 is for the vendor's kernels (--device cuda --kernels vendor)");
+  common.precision = "fp8";
+  EXPECT_EQ(choice_error(common), "[precision] unknown precision 'fp8': choose f32, tf32 or bf16");
 }
 
 }  // namespace

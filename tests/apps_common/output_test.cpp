@@ -98,7 +98,8 @@ TEST(Results, FileHasItsKeysInOrder) {
             R"({"top1":0.75,"top1_correct":3,"count":4,"mean_per_class":0.5,"classes":2})");
   EXPECT_TRUE(read["metrics"]["validation"]["top1"].is_null());
   EXPECT_EQ(read["note"], "bytes \xEF\xBF\xBD");
-  for (const char* key : {"decoder", "arithmetic", "kernels", "instruction_set", "threads", "cpu", "gpu", "cuda"})
+  for (const char* key :
+       {"decoder", "arithmetic", "kernels", "instruction_set", "threads", "cpu", "gpu", "cuda", "vendor"})
     EXPECT_TRUE(read["environment"].contains(key)) << key;
   for (const char* key : {"features", "fit", "total"}) EXPECT_GE(read["timing"][key].get<double>(), 0) << key;
   results.write("");  // no folder, no file

@@ -39,9 +39,19 @@ TEST(Kernels, ParseAndScope) {
   EXPECT_EQ(parse_kernels("own"), Kernels::own);
   EXPECT_EQ(parse_kernels("reference"), Kernels::reference);
   EXPECT_THROW(parse_kernels("fast"), UsageError);
-  if constexpr (!with_cuda) {
-    EXPECT_THROW(parse_kernels("vendor"), UsageError);
+  if constexpr (with_vendor) {
+    EXPECT_EQ(parse_kernels("vendor"), Kernels::vendor);
+  } else {
+    try {
+      parse_kernels("vendor");
+      ADD_FAILURE() << "vendor kernels in a build without them";
+    } catch (const UsageError& error) {
+      EXPECT_STREQ(error.what(),
+                   "[kernels] this build has no vendor kernels: they need CUDA and the headers of cuDNN and "
+                   "cudnn-frontend when it is made; choose own");
+    }
   }
+  EXPECT_STREQ(to_string(Kernels::vendor), "vendor");
   const Kernels before = kernels();
   {
     const KernelScope scope(Kernels::reference);

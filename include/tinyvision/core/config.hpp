@@ -15,7 +15,13 @@
 #define TINYVISION_WITH_CUDA 0
 #endif
 
-#if TINYVISION_WITH_CUDA
+#ifndef TINYVISION_WITH_VENDOR
+#define TINYVISION_WITH_VENDOR 0
+#endif
+
+#if TINYVISION_WITH_VENDOR
+#define TINYVISION_ABI v0_1_cuda_vendor
+#elif TINYVISION_WITH_CUDA
 #define TINYVISION_ABI v0_1_cuda
 #else
 #define TINYVISION_ABI v0_1_cpu
@@ -35,5 +41,7 @@ using Index = std::int64_t;
 
 /// True when the CUDA library is part of this build.
 inline constexpr bool with_cuda = TINYVISION_WITH_CUDA != 0;
+/// True when it can use cuDNN and cuBLAS, where a machine has them.
+inline constexpr bool with_vendor = TINYVISION_WITH_VENDOR != 0;
 
 TINYVISION_END

@@ -7,7 +7,8 @@
 
 TINYVISION_BEGIN
 
-/// reference: the naive loops that specify each op.  own: our fast kernels (the default).  vendor: cuDNN and cuBLAS.
+/// reference: the naive loops that specify each op.  own: our fast kernels (the default).  vendor: on a CUDA device, cuDNN
+/// for convolutions and cuBLAS for matrix products; our own for everything else.
 enum class Kernels { reference, own, vendor };
 
 constexpr const char* to_string(Kernels kernels) {
@@ -21,12 +22,16 @@ inline Kernels& kernels() {
 }
 inline bool use_reference() { return kernels() == Kernels::reference; }
 
-/// "reference", "own" or "vendor" (CUDA builds only). Throws UsageError for anything else.
+/// "reference", "own" or "vendor". Throws UsageError for anything else, and for vendor kernels that this build lacks.
 inline Kernels parse_kernels(const std::string& text) {
   if (text == "reference") return Kernels::reference;
   if (text == "own") return Kernels::own;
-  if (text == "vendor" && with_cuda) return Kernels::vendor;
-  fail_usage("kernels", "unknown kernels '", text, "': choose reference", with_cuda ? ", own or vendor" : " or own");
+  if (text == "vendor" && with_vendor) return Kernels::vendor;
+  if (text == "vendor")
+    fail_usage("kernels",
+               "this build has no vendor kernels: they need CUDA and the headers of cuDNN and cudnn-frontend",
+               " when it is made; choose own");
+  fail_usage("kernels", "unknown kernels '", text, "': choose reference, own or vendor");
 }
 
 /// Arithmetic of f32 networks. f32: everything in f32.  tf32: products of the vendor's kernels take operands of 10

@@ -309,6 +309,17 @@ void fill(Index rows, Index channels, double value, T* y, Index y_pitch, Stream 
 template <class To, class From>
 void convert(Index rows, Index channels, const From* x, Index x_pitch, To* y, Index y_pitch, Stream stream);
 
+// --- transpose.cu, epilogue.cu ---------------------------------------------------------------------------------------
+
+/// y [columns, rows] (+)= x [rows, columns] transposed, both packed, added in float and rounded to To; float or bf16 each.
+template <class To, class From>
+void transpose(Index rows, Index columns, const From* x, To* y, bool accumulate, Stream stream);
+
+/// y = act(y * scale[c] + shift[c] + residual), y [rows, channels] with its pitch: what a convolution that another library
+/// made leaves to do. T is float or bf16. The residual may be y.
+template <class T>
+void apply_epilogue(Index rows, Index channels, const Epilogue<T>& epilogue, T* y, Index y_pitch, Stream stream);
+
 // --- optimizer.cu ----------------------------------------------------------------------------------------------------
 
 /// One tensor under optimisation; pointers to device memory, `count` elements each.

@@ -85,7 +85,7 @@ inline void add_train_options(CLI::App& app, TrainChoice& t) {
 /// which the training state records by itself.
 inline std::string run_fingerprint(Json config, const std::string& weights_digest, const std::string& split_digest) {
   for (const char* harmless : {"threads", "out", "quiet", "checkpoint_every", "config"}) config.erase(harmless);
-  for (const char* arithmetic : {"device", "precision", "kernels"}) config.erase(arithmetic);
+  for (const char* arithmetic : {"device", "precision", "kernels", "plans", "tune"}) config.erase(arithmetic);
   return tinyvision::sha256_hex(config.dump() + "\n" + weights_digest + "\n" + split_digest);
 }
 

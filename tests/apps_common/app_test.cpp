@@ -88,7 +88,10 @@ TEST(App, PrintsTheResolvedConfigurationFirst) {
                                });
   EXPECT_EQ(code, 0);
   const std::string err = read_file(folder.path("err"));
-  EXPECT_EQ(err.find("tv_trial " TINYVISION_VERSION "\n  steps    5\n  seed     0\n  threads  1\n  kernels  own\n"), 0u)
+  EXPECT_EQ(
+      err.find("tv_trial " TINYVISION_VERSION "\n  steps      5\n  seed       0\n  threads    1\n  kernels    own\n"
+               "  device     cpu\n  precision  f32\n"),
+      0u)
       << err;
   EXPECT_EQ(err.substr(err.size() - 5), "work\n");
   const auto results = tv_app::Json::parse(read_file(out + "/results.json"));

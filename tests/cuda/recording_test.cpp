@@ -35,7 +35,7 @@ std::shared_ptr<Network> network_on_device() {
 
 TrainerOptions options_of(bool recorded) {
   TrainerOptions options;
-  options.schedule = {Schedule::Kind::cosine, 0.01, 6, 0, 0.94, 1};
+  options.schedule = {Schedule::Kind::cosine, 1e-5, 6, 0, 0.94, 1};
   options.weight_decay = 1e-3;
   options.ema_decay = 0.99;
   options.ema_ramp_up = true;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Packs tv_gpu_check and tv_predict of a build with all they need but CUDA's libraries into one folder below 40 MB.
 #   bench/gpu/bundle.sh BUILD FOLDER [WEIGHTS PHOTOS]
-# WEIGHTS is NETWORK.safetensors; with PHOTOS, a folder of JPEG files, run.sh makes a real prediction too.
+# WEIGHTS is NETWORK.safetensors; with PHOTOS, a folder of images, run.sh makes a real prediction too.
 set -euo pipefail
 build=$1 folder=$2 weights=${3:-} photos=${4:-}
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -17,7 +17,7 @@ cp "$root/bench/peers/torch_gpu.py" "$folder/"
 if [ -n "$weights" ]; then
   cp "$weights" "$folder/"
   mkdir "$folder/photos"
-  cp "$photos"/*.jpg "$folder/photos/"
+  cp "$photos"/* "$folder/photos/"
 fi
 cat >"$folder/run.sh" <<'TEXT'
 #!/usr/bin/env bash
@@ -31,7 +31,7 @@ mkdir -p "$out"
 for weights in "$here"/*.safetensors; do
   [ -e "$weights" ] || continue
   "$here/tv_predict" --network "$(basename "$weights" .safetensors)" --weights "$weights" --device cuda \
-    --json "$out/predictions.json" "$here"/photos/*.jpg
+    --json "$out/predictions.json" "$here/photos"
 done
 exec "$here/tv_gpu_check" --out "$out" --peer "$here/torch_gpu.py" --python "${PYTHON:-python3}" "$@"
 TEXT

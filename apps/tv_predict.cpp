@@ -60,7 +60,7 @@ void predict(const Options& options, const Json& config) {
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<Index>(i);
   auto loader_options = data::LoaderOptions::evaluation(preprocessing, options.batch);
   loader_options.skip_bad = options.skip_bad;
-  data::Loader loader(photos, all, loader_options);
+  data::Loader loader(photos, all, loading_for(network->device(), loader_options));
   tv_app::Results results("tv_predict", config);
   tv_app::Progress progress("photos", loader.examples(), options.quiet);
   const Evaluation scores = evaluate(

@@ -76,7 +76,7 @@ inline FeatureTable compute_features(const tinyvision::Network& network, const s
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<Index>(i);
   auto options = data::LoaderOptions::evaluation(preprocessing, batch);
   options.skip_bad = skip_bad;
-  data::Loader loader(dataset, all, options);
+  data::Loader loader(dataset, all, loading_for(network.device(), options));
   Progress progress("features", loader.examples(), quiet);
   const Evaluation evaluation = evaluate(
       network, loader, [&](Index done, Index) { progress.update(done); }, interrupted);

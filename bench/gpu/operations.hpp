@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "gpu/op_cases.hpp"
+#include "gpu/training_cases.hpp"
 
 namespace gpu_check {
 
@@ -124,6 +125,10 @@ inline std::vector<Operation> operations(bool quick) {
   add_operations<bfloat16>(listed, quick);
   add_operations<float>(listed, quick);
   add_operations<double>(listed, quick);
+  add_training_operations<bfloat16>(listed, quick);
+  add_training_operations<float>(listed, quick);
+  add_training_operations<double>(listed, quick);
+  add_input_and_regression(listed, quick);
   for (const Operation& o : listed)  // the quick sizes of several layers are the same
     if (std::none_of(all.begin(), all.end(),
                      [&](const Operation& a) { return a.name == o.name && a.dtype == o.dtype && a.shape == o.shape; }))

@@ -8,6 +8,7 @@
 #include "gpu/networks.hpp"
 #include "gpu/operations.hpp"
 #include "gpu/peer.hpp"
+#include "gpu/prediction.hpp"
 #include "gpu/tables.hpp"
 
 namespace {
@@ -17,7 +18,7 @@ using tv_app::Json;
 
 struct Options {
   tv_app::CommonOptions common;
-  bool quick = false;
+  bool quick = false, predict = false;
   std::vector<std::string> only{"ops", "parity", "networks"};
   Index batch = 256, check_batch = 2;
   std::vector<Index> batches{32, 64, 256};
@@ -40,6 +41,17 @@ std::vector<Kernels> paths_of(const std::string& operation, const std::string& d
   static_cast<void>(operation), static_cast<void>(dtype);
 #endif
   return paths;
+}
+
+/// Writes what the operations would take at the rates of a card, and runs none.
+int predict(const Options& options, const Json& config) {
+  tv_app::Results results("tv_gpu_check", config);
+  results["predictions"] = predictions(operations(options.quick), options.batch, Rates{});
+  results.write(options.common.out);
+  const std::string table = prediction_table(results["predictions"], options.batch, Rates{});
+  if (!options.common.out.empty()) write_file_atomically(options.common.out + "/predicted.md", table);
+  std::printf("%s", table.c_str());
+  return 0;
 }
 
 class Check {
@@ -197,6 +209,9 @@ int main(int argc, char** argv) {
   CLI::App app{"Checks every operation and some networks on a CUDA device and measures their speed"};
   tv_app::add_common_options(app, options.common, "folder for results.json and gpu_check.md");
   app.add_flag("--quick", options.quick, "sizes of a few pixels: a check of this program, not of speed");
+  app.add_flag(
+      "--predict", options.predict,
+      "the least time of each operation at the rates of an H100, from its bytes and arithmetic; nothing is run");
   app.add_option("--only", options.only, "parts to run: ops, parity, networks")
       ->delimiter(',')
       ->capture_default_str()
@@ -220,6 +235,6 @@ int main(int argc, char** argv) {
   return tv_app::run_app(app, "tv_gpu_check", options.common, argc, argv, [&](const Json& config) {
     if (compute_device().kind != Device::Kind::cuda)
       fail_usage("device", "gpu-check is for a CUDA device, not for ", options.common.device);
-    return Check(options, config).run();
+    return options.predict ? predict(options, config) : Check(options, config).run();
   });
 }

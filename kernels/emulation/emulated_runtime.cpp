@@ -1,5 +1,9 @@
-// The entries of tinyvision/cuda/runtime.h on the emulated device. Everything is done when a call returns.
+// The entries of tinyvision/cuda/runtime.h on the emulated device. Everything in the stream of work is done when a call
+// returns. Copies in the other stream are done as late as possible: when something waits for them. So a missing wait, or
+// memory that is used again too early, shows.
 #include <chrono>
+#include <cstdlib>
+#include <deque>
 #include <stdexcept>
 
 #include "emulation/emulation.hpp"
@@ -21,6 +25,25 @@ WorkRecording*& recording() {
   return the_recording;
 }
 
+/// Copies that were begun and not done yet.
+struct PendingCopies {
+  std::deque<std::function<void()>> copies;
+  std::size_t begun = 0, done = 0;
+  void finish(std::size_t through) {
+    for (; done < through; ++done) copies.front()(), copies.pop_front();
+  }
+};
+PendingCopies& pending() {
+  static PendingCopies copies;
+  return copies;
+}
+
+struct Event {
+  std::chrono::steady_clock::time_point time;
+  std::size_t copies = 0;  ///< begun before it
+};
+Event& event_at(void* event) { return *static_cast<Event*>(event); }
+
 }  // namespace
 
 int device_count() { return 1; }
@@ -35,6 +58,9 @@ void use_device(int index) {
 
 void* allocate_memory(std::size_t bytes) noexcept { return emulation::Memory::instance().allocate(bytes); }
 void free_memory(void* memory) noexcept { emulation::Memory::instance().free(memory); }
+
+void* allocate_pinned(std::size_t bytes) noexcept { return std::malloc(bytes); }
+void free_pinned(void* memory) noexcept { std::free(memory); }
 
 void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
                std::size_t rows, CopyKind kind, Stream stream) {
@@ -55,6 +81,13 @@ void set_bytes(void* to, int value, std::size_t bytes, Stream stream) {
   std::memset(to, value, bytes);
 }
 
+void send_pinned(void* to, const void* from, std::size_t bytes, Stream stream) {
+  const auto copy = [=] { copy_rows(to, bytes, from, bytes, bytes, 1, CopyKind::to_device, stream); };
+  if (stream != copy_stream()) return copy();
+  pending().copies.push_back(copy);
+  ++pending().begun;
+}
+
 void begin_recording(Stream) {
   recording() = new WorkRecording;
   emulation::recorded() = &recording()->work;
@@ -65,18 +98,21 @@ std::unique_ptr<Recording> end_recording(Stream) {
 }
 void abandon_recording(Stream stream) noexcept { end_recording(stream); }
 
-void* make_event() { return new std::chrono::steady_clock::time_point; }
-void destroy_event(void* event) noexcept { delete static_cast<std::chrono::steady_clock::time_point*>(event); }
-void record_event(void* event, Stream) {
-  *static_cast<std::chrono::steady_clock::time_point*>(event) = std::chrono::steady_clock::now();
+void* make_event() { return new Event; }
+void destroy_event(void* event) noexcept { delete static_cast<Event*>(event); }
+void record_event(void* event, Stream stream) {
+  event_at(event) = {std::chrono::steady_clock::now(), stream == copy_stream() ? pending().begun : 0};
 }
+void wait_for_event(void* event) { pending().finish(event_at(event).copies); }
+void wait_in_stream(Stream, void* event) { wait_for_event(event); }
 double elapsed_milliseconds(void* begin, void* end) {
-  const auto at = [](void* event) { return *static_cast<std::chrono::steady_clock::time_point*>(event); };
-  return std::chrono::duration<double, std::milli>(at(end) - at(begin)).count();
+  return std::chrono::duration<double, std::milli>(event_at(end).time - event_at(begin).time).count();
 }
 
 Stream work_stream() { return nullptr; }
-void wait_for(Stream) {
+Stream copy_stream() { return &pending(); }
+void wait_for(Stream stream) {
+  if (stream == copy_stream()) return pending().finish(pending().begun);
   if (recording()) throw std::runtime_error("[cuda] waiting: operation not permitted while the stream is recorded");
 }
 

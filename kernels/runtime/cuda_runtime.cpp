@@ -1,6 +1,7 @@
 // The entries of tinyvision/cuda/runtime.h by the CUDA runtime.
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <stdexcept>
 
 #include "tinyvision/cuda/runtime.h"
@@ -19,6 +20,14 @@ std::string version_text(int version) {
 }
 
 cudaStream_t stream_of(Stream stream) { return static_cast<cudaStream_t>(stream); }
+
+cudaStream_t make_stream() {
+  cudaStream_t made = nullptr;
+  expect(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "making a stream");
+  return made;
+}
+
+std::atomic<int> device_in_use = 0;
 
 }  // namespace
 
@@ -55,6 +64,7 @@ DeviceDescription describe_device(int index) {
 
 void use_device(int index) {
   expect(cudaSetDevice(index), "choosing the device");
+  device_in_use = index;
   if (!kernels_run_here()) {
     const DeviceDescription d = describe_device(index);
     throw std::runtime_error("[cuda] device " + std::to_string(index) + " (" + d.name + ", sm_" +
@@ -70,6 +80,17 @@ void* allocate_memory(std::size_t bytes) noexcept {
   return nullptr;
 }
 void free_memory(void* memory) noexcept { cudaFree(memory); }
+
+void* allocate_pinned(std::size_t bytes) noexcept {
+  void* memory = nullptr;
+  // A thread that asks for the first time works on device 0 until it is told otherwise.
+  if (cudaSetDevice(device_in_use) == cudaSuccess &&
+      cudaHostAlloc(&memory, bytes, cudaHostAllocPortable) == cudaSuccess)
+    return memory;
+  cudaGetLastError();
+  return nullptr;
+}
+void free_pinned(void* memory) noexcept { cudaFreeHost(memory); }
 
 void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
                std::size_t rows, CopyKind kind, Stream stream) {
@@ -87,6 +108,10 @@ void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t fro
 
 void set_bytes(void* to, int value, std::size_t bytes, Stream stream) {
   if (bytes > 0) expect(cudaMemsetAsync(to, value, bytes, stream_of(stream)), "fill");
+}
+
+void send_pinned(void* to, const void* from, std::size_t bytes, Stream stream) {
+  if (bytes > 0) expect(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(stream)), "copy");
 }
 
 namespace {
@@ -133,18 +158,25 @@ void record_event(void* event, Stream stream) {
 }
 double elapsed_milliseconds(void* begin, void* end) {
   float milliseconds = 0;
-  expect(cudaEventSynchronize(static_cast<cudaEvent_t>(end)), "a kernel or copy before this point");
+  wait_for_event(end);
   expect(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(begin), static_cast<cudaEvent_t>(end)),
          "time between events");
   return static_cast<double>(milliseconds);
 }
 
+void wait_for_event(void* event) {
+  expect(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "a kernel or copy before this point");
+}
+void wait_in_stream(Stream stream, void* event) {
+  expect(cudaStreamWaitEvent(stream_of(stream), static_cast<cudaEvent_t>(event), 0), "waiting for an event");
+}
+
 Stream work_stream() {
-  static cudaStream_t stream = [] {
-    cudaStream_t made = nullptr;
-    expect(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "making a stream");
-    return made;
-  }();
+  static cudaStream_t stream = make_stream();
+  return stream;
+}
+Stream copy_stream() {
+  static cudaStream_t stream = make_stream();
   return stream;
 }
 

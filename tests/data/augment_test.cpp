@@ -135,7 +135,7 @@ TEST(DistortColour, OrderingsAreTheDocumentedSequences) {
   AugmentOptions options;
   const auto distort = [&](Index ordering) {
     std::vector<float> x = random_pixels(30, 0, 1);
-    distort_colour(x.data(), 30, options, draws, ordering);
+    distort_colour(x.data(), 30, plan_colour(options, draws, ordering));
     return x;
   };
   EXPECT_EQ(distort(0), apply("bs"));

@@ -38,8 +38,18 @@ struct Batch {
   std::vector<device::InputImage> table;
   void add(const Image& image, const Box& box, bool flip, Index gap) {
     bytes.insert(bytes.end(), static_cast<std::size_t>(gap), std::uint8_t{200});
-    table.push_back(
-        {static_cast<Index>(bytes.size()), image.height, image.width, box.top, box.left, box.height, box.width, flip});
+    table.push_back({static_cast<Index>(bytes.size()),
+                     image.height,
+                     image.width,
+                     box.top,
+                     box.left,
+                     box.height,
+                     box.width,
+                     0,
+                     0,
+                     flip,
+                     0,
+                     {}});
     bytes.insert(bytes.end(), image.pixels.begin(), image.pixels.end());
     images.push_back(image);
   }
@@ -66,7 +76,7 @@ std::vector<T> run(const Batch& batch, Normalisation kind, Index out_h, Index ou
   const auto values = static_cast<std::size_t>(batch.count() * out_h * out_w * 3);
   std::vector<T> y(values + 3, narrow<T>(77));
   device::input_images<T>(batch.count(), batch.bytes.data(), batch.table.data(), normalisation_of(kind), out_h, out_w,
-                          y.data(), nullptr);
+                          nullptr, y.data(), nullptr);
   for (std::size_t i = values; i < y.size(); ++i) EXPECT_EQ(widen(y[i]), 77.0f) << "written behind the batch";
   y.resize(values);
   return y;
@@ -174,6 +184,46 @@ TEST(InputKernel, EqualsTheFlipAugmentation) {
   EXPECT_TRUE(flipped > 0 && flipped < 6) << "the draws leave nothing to test";
   const std::vector<float> y = run<float>(batch, p.normalisation, p.image_size, p.image_size);
   EXPECT_EQ(std::memcmp(want.data(), y.data(), want.size() * sizeof(float)), 0);
+}
+
+TEST(InputKernel, EqualsEveryAugmentation) {
+  data::Preprocessing p;
+  p.image_size = 21;  // 441 pixels: two blocks, the second not full
+  p.crop = 0.875;
+  const auto floats = static_cast<std::size_t>(p.floats());
+  for (const data::Augmentation mode : {data::Augmentation::shift_flip, data::Augmentation::inception})
+    for (const bool fast : {true, false}) {
+      data::AugmentOptions options;
+      options.mode = mode;
+      options.fast_mode = fast;
+      Batch batch;
+      std::vector<float> want(8 * floats);
+      bool orders[4] = {};
+      for (Index i = 0; i < 8; ++i) {
+        const Image image = draw_image(30 + i, 41 - i, 60 + static_cast<std::uint64_t>(i));
+        const data::AugmentPlan plan = data::plan_augmentation(image.height, image.width, p.crop, options, 7, 2, i);
+        data::augment(image, p, plan, want.data() + static_cast<std::size_t>(i) * floats);
+        batch.add(image, plan.box, plan.flip, 1);
+        device::InputImage& entry = batch.table.back();
+        entry.shift_y = plan.shift_y, entry.shift_x = plan.shift_x, entry.colour_steps = plan.colour.count;
+        for (int step = 0; step < plan.colour.count; ++step) {
+          const data::ColourStep& from = plan.colour.steps[static_cast<std::size_t>(step)];
+          if (from.change == data::ColourChange::contrast) orders[step] = true;
+          entry.colour[step] = {static_cast<decltype(device::ColourAdjustment::kind)>(from.change), from.amount};
+        }
+      }
+      if (mode == data::Augmentation::inception && !fast)
+        EXPECT_TRUE(orders[0] && (orders[1] || orders[2] || orders[3])) << "contrast is always in one place";
+      in_both_orders([&] {
+        std::vector<float> means(24, -1), y(want.size());
+        device::input_images<float>(batch.count(), batch.bytes.data(), batch.table.data(),
+                                    normalisation_of(p.normalisation), p.image_size, p.image_size, means.data(),
+                                    y.data(), nullptr);
+        EXPECT_EQ(std::memcmp(want.data(), y.data(), want.size() * sizeof(float)), 0)
+            << options.text() << ": not the bits of the CPU";
+        return y;
+      });
+    }
 }
 
 TEST(InputKernel, NoImagesIsNoLaunch) {

@@ -39,8 +39,17 @@ void conv2d_backward_input(const WindowGeometry& g, const T* dy, const T* w, T* 
   }
 }
 
+/// Where there are no pixels, a gradient dw [count] is the sum of nothing; kernels need at least one.
+template <class T>
+bool has_no_pixels(const WindowGeometry& g, Index count, T* dw, bool accumulate) {
+  if (g.out_pixels() > 0) return false;
+  if (!accumulate) kernels::set_bytes(dw, 0, static_cast<std::size_t>(count) * sizeof(T), stream());
+  return true;
+}
+
 template <class T>
 void conv2d_backward_weight(const WindowGeometry& g, const T* x, const T* dy, Accumulator<T>* dw, bool accumulate) {
+  if (has_no_pixels(g, g.kernel_h * g.kernel_w * g.in_c * g.out_c, dw, accumulate)) return;
   const kernels::Window window = window_of(g);
   if constexpr (vendor_convolves<T>) {
     if (use_vendor())
@@ -84,6 +93,7 @@ void depthwise_conv2d_backward_input(const WindowGeometry& g, const T* dy, const
 template <class T>
 void depthwise_conv2d_backward_weight(const WindowGeometry& g, const T* x, const T* dy, Accumulator<T>* dw,
                                       bool accumulate) {
+  if (has_no_pixels(g, g.kernel_h * g.kernel_w * g.out_c, dw, accumulate)) return;
   const kernels::Window window = window_of(g);
   if constexpr (vendor_convolves<T>) {
     if (use_vendor())

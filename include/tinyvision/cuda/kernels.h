@@ -420,12 +420,22 @@ void logistic_regression_hessian_product(Index rows, Index features, Index class
 
 // --- input.cu --------------------------------------------------------------------------------------------------------
 
-/// Where an 8-bit RGB image lies in a buffer and which part of it is wanted; the members mean what tinyvision::data's
-/// Image and Box say. The part is not empty and lies inside the image, which the caller checks.
+/// tinyvision::data's ColourStep.
+struct ColourAdjustment {
+  enum Kind : int { brightness, saturation, hue, contrast } kind;
+  float amount;
+};
+
+/// Where an 8-bit RGB image lies in a buffer, which part of it is wanted and what happens to it; the members mean what
+/// tinyvision::data's Image, Box and AugmentPlan say. The part is not empty and lies inside the image, which the caller
+/// checks.
 struct InputImage {
   Index offset;  ///< bytes from the start of the buffer to the first pixel
   Index height, width, top, left, crop_height, crop_width;
-  bool flip;  ///< exchange left and right
+  Index shift_y, shift_x;
+  bool flip;         ///< exchange left and right
+  int colour_steps;  ///< 0: colours stay as they are; otherwise values are clipped to [0, 1] after the last
+  ColourAdjustment colour[4];
 };
 
 /// y = resized * scale[c] + shift[c], where `resized` comes of bytes * byte_scale. tinyvision::data's `inception` is
@@ -435,11 +445,11 @@ struct InputNormalisation {
   float scale[3], shift[3];
 };
 
-/// y [images, out_h, out_w, 3] = crop, TensorFlow 1's bilinear resize, flip and normalisation of 8-bit images that lie
-/// in `bytes`; the table is in device memory. T is float, with the bits of tinyvision::data::resize_crop and normalise,
-/// or bf16, which rounds them.
+/// y [images, out_h, out_w, 3] = crop, TensorFlow 1's bilinear resize, shift, flip, colour adjustments and normalisation of
+/// 8-bit images that lie in `bytes`; the table is in device memory. `means` [images, 3] is scratch space, null when no
+/// image has its contrast adjusted. T is float, with the bits of tinyvision::data::augment, or bf16, which rounds them.
 template <class T>
 void input_images(Index images, const std::uint8_t* bytes, const InputImage* table,
-                  const InputNormalisation& normalisation, Index out_h, Index out_w, T* y, Stream stream);
+                  const InputNormalisation& normalisation, Index out_h, Index out_w, float* means, T* y, Stream stream);
 
 }  // namespace tinyvision_kernels

@@ -34,6 +34,11 @@ DeviceDescription describe_device(int index);
 void* allocate_memory(std::size_t bytes) noexcept;
 void free_memory(void* memory) noexcept;
 
+/// Host memory that the device reads by itself, so that a copy from it runs beside kernels (page-locked); null when there
+/// is not enough. Any thread.
+void* allocate_pinned(std::size_t bytes) noexcept;
+void free_pinned(void* memory) noexcept;
+
 /// Which side of a copy is device memory.
 enum class CopyKind { to_device, from_device, on_device };
 
@@ -42,6 +47,8 @@ enum class CopyKind { to_device, from_device, on_device };
 void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
                std::size_t rows, CopyKind kind, Stream stream);
 void set_bytes(void* to, int value, std::size_t bytes, Stream stream);
+/// Begins a copy to the device and returns. `from` is pinned, and stays as it is until an event behind the copy has come.
+void send_pinned(void* to, const void* from, std::size_t bytes, Stream stream);
 
 /// Launches, fills and copies within the device that were written down, to be done again and again (a CUDA graph).
 class Recording {
@@ -57,15 +64,22 @@ std::unique_ptr<Recording> end_recording(Stream stream);
 /// Ends it and forgets what was written down.
 void abandon_recording(Stream stream) noexcept;
 
-/// A moment of the stream, for timing.
+/// A moment of a stream.
 void* make_event();
 void destroy_event(void* event) noexcept;
 void record_event(void* event, Stream stream);
 /// Waits until `end` has come. By the device's clock.
 double elapsed_milliseconds(void* begin, void* end);
 
+/// Waits until the event has come; at once when it was never recorded.
+void wait_for_event(void* event);
+/// What the stream is given from here on waits for the event.
+void wait_in_stream(Stream stream, void* event);
+
 /// The stream that the framework works in, made at the first call.
 Stream work_stream();
+/// The stream of copies that run beside the work.
+Stream copy_stream();
 /// Waits for everything in the stream, and throws what went wrong in it.
 void wait_for(Stream stream);
 

@@ -6,6 +6,7 @@
 // TF-Slim's full mode also picks one of four resize methods at random; here both modes resize bilinearly.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -160,27 +161,40 @@ inline Box sample_crop(Index height, Index width, const AugmentOptions& options,
   return {0, 0, height, width};
 }
 
-/// TF-Slim's distort_color on values in [0, 1], clip included. fast_mode: ordering 0 = brightness, saturation, else the
-/// other way round. Full mode (b, s, h, c): 0 = b s h c, 1 = s b c h, 2 = c h b s, 3 = h s c b.
-inline void distort_colour(float* x, Index pixels, const AugmentOptions& options, const AugmentDraws& draws,
-                           Index ordering) {
+/// Adjustments in their order.
+struct ColourPlan {
+  std::array<ColourStep, 4> steps{};
+  int count = 0;  ///< 0: colours stay as they are
+};
+
+/// TF-Slim's distort_color as a plan. fast_mode: ordering 0 = brightness, saturation, else the other way round. Full mode
+/// (b, s, h, c): 0 = b s h c, 1 = s b c h, 2 = c h b s, 3 = h s c b.
+inline ColourPlan plan_colour(const AugmentOptions& options, const AugmentDraws& draws, Index ordering) {
   const char* orders_full[4] = {"bshc", "sbch", "chbs", "hscb"};
-  check(ordering >= 0 && ordering < 4, "distort_colour", "ordering ", ordering, " is not in 0..3");
+  check(ordering >= 0 && ordering < 4, "plan_colour", "ordering ", ordering, " is not in 0..3");
   const char* order = options.fast_mode ? (ordering == 0 ? "bs" : "sb") : orders_full[ordering];
-  for (; *order != 0; ++order) {
-    switch (*order) {
+  const auto step = [&](char change) -> ColourStep {
+    switch (change) {
       case 'b':
-        adjust_brightness(x, pixels, draws.uniform(AugmentDraws::brightness, -options.brightness, options.brightness));
-        break;
+        return {ColourChange::brightness,
+                draws.uniform(AugmentDraws::brightness, -options.brightness, options.brightness)};
       case 's':
-        adjust_saturation(x, pixels,
-                          draws.uniform(AugmentDraws::saturation, options.min_saturation, options.max_saturation));
-        break;
-      case 'h': adjust_hue(x, pixels, draws.uniform(AugmentDraws::hue, -options.hue, options.hue)); break;
+        return {ColourChange::saturation,
+                draws.uniform(AugmentDraws::saturation, options.min_saturation, options.max_saturation)};
+      case 'h': return {ColourChange::hue, draws.uniform(AugmentDraws::hue, -options.hue, options.hue)};
       default:
-        adjust_contrast(x, pixels, draws.uniform(AugmentDraws::contrast, options.min_contrast, options.max_contrast));
+        return {ColourChange::contrast,
+                draws.uniform(AugmentDraws::contrast, options.min_contrast, options.max_contrast)};
     }
-  }
+  };
+  ColourPlan plan;
+  for (; *order != 0; ++order) plan.steps[static_cast<std::size_t>(plan.count++)] = step(*order);
+  return plan;
+}
+
+/// Adjusts values in [0, 1], clip included.
+inline void distort_colour(float* x, Index pixels, const ColourPlan& plan) {
+  for (int i = 0; i < plan.count; ++i) adjust(x, pixels, plan.steps[static_cast<std::size_t>(i)]);
   clip(x, 3 * pixels, 0.0f, 1.0f);
 }
 
@@ -195,27 +209,59 @@ inline void shift_image(float* x, Index height, Index width, Index dy, Index dx)
   }
 }
 
-/// The training input of one image: out[image_size][image_size][3]. `p.crop` is not used by `inception`, whose crop is
-/// random.
+/// All that is drawn for one example: what happens to its pixels, whoever computes it. In this order: crop, resize to
+/// image_size, shift, flip, colours, normalisation.
+struct AugmentPlan {
+  Box box;
+  Index shift_y = 0, shift_x = 0;  ///< pixels
+  bool flip = false;
+  ColourPlan colour;
+
+  /// The factor on bytes before resizing: colours are defined on [0, 1].
+  float byte_scale(Normalisation normalisation) const {
+    return colour.count > 0 ? 1.0f / 255.0f : data::byte_scale(normalisation);
+  }
+  /// What then brings values to the range that normalise() takes.
+  float range(Normalisation normalisation) const {
+    return colour.count > 0 && normalisation == Normalisation::rgb_mean ? 255.0f : 1.0f;
+  }
+};
+
+/// `crop` is that of Preprocessing; `inception` does not use it, its crop is random.
+inline AugmentPlan plan_augmentation(Index height, Index width, double crop, const AugmentOptions& options,
+                                     std::uint64_t seed, Index epoch, Index index) {
+  const AugmentDraws draws(seed, epoch, index);
+  AugmentPlan plan;
+  if (options.mode == Augmentation::inception) {
+    plan.box = sample_crop(height, width, options, draws);
+    plan.colour = plan_colour(options, draws, options.fast_mode ? 0 : draws.integer(AugmentDraws::ordering, 4));
+  } else {
+    plan.box = central_crop_box(height, width, crop);
+  }
+  if (options.mode == Augmentation::shift_flip) {
+    plan.shift_y = draws.integer(AugmentDraws::shift_y, 2 * options.shift + 1) - options.shift;
+    plan.shift_x = draws.integer(AugmentDraws::shift_x, 2 * options.shift + 1) - options.shift;
+  }
+  plan.flip = options.mode != Augmentation::none && draws.bits(AugmentDraws::flip) >> 63 != 0;
+  return plan;
+}
+
+/// Does what the plan says: out[image_size][image_size][3].
+inline void augment(const Image& image, const Preprocessing& p, const AugmentPlan& plan, float* out) {
+  const Index size = p.image_size, pixels = size * size;
+  resize_crop(image, plan.box, size, size, p.resizer, out, plan.byte_scale(p.normalisation));
+  if (plan.shift_y != 0 || plan.shift_x != 0) shift_image(out, size, size, plan.shift_y, plan.shift_x);
+  if (plan.flip) flip_left_right(out, size, size);
+  if (plan.colour.count > 0) distort_colour(out, pixels, plan.colour);
+  if (const float range = plan.range(p.normalisation); range != 1)
+    for (Index i = 0; i < 3 * pixels; ++i) out[i] *= range;
+  normalise(p.normalisation, pixels, out);
+}
+
+/// The training input of one image.
 inline void augment(const Image& image, const Preprocessing& p, const AugmentOptions& options, std::uint64_t seed,
                     Index epoch, Index index, float* out) {
-  const AugmentDraws draws(seed, epoch, index);
-  const Index size = p.image_size, pixels = size * size;
-  const bool inception = options.mode == Augmentation::inception;
-  const Box box = inception ? sample_crop(image.height, image.width, options, draws)
-                            : central_crop_box(image.height, image.width, p.crop);
-  // Colour distortion is defined on [0, 1].
-  resize_crop(image, box, size, size, p.resizer, out, inception ? 1.0f / 255.0f : byte_scale(p.normalisation));
-  if (options.mode == Augmentation::shift_flip)
-    shift_image(out, size, size, draws.integer(AugmentDraws::shift_y, 2 * options.shift + 1) - options.shift,
-                draws.integer(AugmentDraws::shift_x, 2 * options.shift + 1) - options.shift);
-  if (options.mode != Augmentation::none && draws.bits(AugmentDraws::flip) >> 63) flip_left_right(out, size, size);
-  if (inception) {
-    distort_colour(out, pixels, options, draws, options.fast_mode ? 0 : draws.integer(AugmentDraws::ordering, 4));
-    if (p.normalisation == Normalisation::rgb_mean)
-      for (Index i = 0; i < 3 * pixels; ++i) out[i] *= 255.0f;
-  }
-  normalise(p.normalisation, pixels, out);
+  augment(image, p, plan_augmentation(image.height, image.width, p.crop, options, seed, epoch, index), out);
 }
 
 }  // namespace data

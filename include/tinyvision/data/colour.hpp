@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
 
 #include "tinyvision/core/config.hpp"
 
@@ -14,13 +16,18 @@ inline void adjust_brightness(float* x, Index pixels, float delta) {
   for (Index i = 0; i < 3 * pixels; ++i) x[i] += delta;
 }
 
-/// (x - mean) * factor + mean per channel, mean over the image's pixels (summed in f64); not clipped.
+/// (x - mean) * factor + mean per channel, mean over the image's pixels; not clipped. The mean is summed in f64 as a block
+/// of threads of a device does: pixel i goes to partial sum i mod 256, then the second half is added to the first, again
+/// and again.
 inline void adjust_contrast(float* x, Index pixels, float factor) {
-  double sum[3] = {0, 0, 0};
-  for (Index i = 0; i < pixels; ++i)
-    for (Index c = 0; c < 3; ++c) sum[c] += static_cast<double>(x[3 * i + c]);
+  constexpr Index lanes = 256;
+  std::array<double, lanes> sum;
   for (Index c = 0; c < 3; ++c) {
-    const float mean = static_cast<float>(sum[c] / static_cast<double>(pixels));
+    sum.fill(0);
+    for (Index i = 0; i < pixels; ++i) sum[static_cast<std::size_t>(i % lanes)] += static_cast<double>(x[3 * i + c]);
+    for (std::size_t half = lanes / 2; half > 0; half /= 2)
+      for (std::size_t lane = 0; lane < half; ++lane) sum[lane] += sum[lane + half];
+    const float mean = static_cast<float>(sum[0] / static_cast<double>(pixels));
     for (Index i = 0; i < pixels; ++i) x[3 * i + c] = (x[3 * i + c] - mean) * factor + mean;
   }
 }
@@ -59,6 +66,23 @@ inline void adjust_hue(float* x, Index pixels, float delta) {
       case 4: x[0] = middle, x[1] = low, x[2] = high; break;
       default: x[0] = high, x[1] = low, x[2] = middle; break;
     }
+  }
+}
+
+enum class ColourChange : std::uint8_t { brightness, saturation, hue, contrast };
+
+/// One adjustment and its amount: the delta of brightness and hue, the factor of saturation and contrast.
+struct ColourStep {
+  ColourChange change = ColourChange::brightness;
+  float amount = 0;
+};
+
+inline void adjust(float* x, Index pixels, const ColourStep& step) {
+  switch (step.change) {
+    case ColourChange::brightness: return adjust_brightness(x, pixels, step.amount);
+    case ColourChange::saturation: return adjust_saturation(x, pixels, step.amount);
+    case ColourChange::hue: return adjust_hue(x, pixels, step.amount);
+    default: return adjust_contrast(x, pixels, step.amount);
   }
 }
 

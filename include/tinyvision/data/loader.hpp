@@ -5,9 +5,11 @@
 // a run resumes exactly in the middle of an epoch.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,10 +33,18 @@ struct LoaderPosition {
   friend bool operator==(const LoaderPosition&, const LoaderPosition&) = default;
 };
 
+/// An image whose input somebody else is to compute: the part that the plan's box names, packed, RGB.
+struct PlannedImage {
+  std::shared_ptr<const std::uint8_t> bytes;
+  AugmentPlan plan;
+  std::size_t size() const { return static_cast<std::size_t>(3 * plan.box.height * plan.box.width); }
+};
+
 struct Batch {
-  Tensor images;               ///< [n, size, size, 3] f32, preprocessed
-  Tensor labels;               ///< [n] i64
-  std::vector<Index> indices;  ///< numbers of the examples in the data set
+  Tensor images;                      ///< [n, size, size, 3] f32, preprocessed; undefined when `planned` is not empty
+  std::vector<PlannedImage> planned;  ///< n, or none: see LoaderOptions::crop_memory
+  Tensor labels;                      ///< [n] i64
+  std::vector<Index> indices;         ///< numbers of the examples in the data set
   LoaderPosition position;
 
   Index size() const { return static_cast<Index>(indices.size()); }
@@ -57,6 +67,9 @@ struct LoaderOptions {
   std::size_t cache_bytes = 0;  ///< decoded 8-bit images kept in memory; those beyond are decoded anew each epoch
   Preprocessing preprocessing;
   AugmentOptions augmentation;
+  /// Gives memory for so many bytes. With it batches hold crops in such memory and plans (`Batch::planned`) instead of
+  /// finished images, for a device that computes them. Called by the loader's threads.
+  std::function<std::shared_ptr<std::uint8_t>(std::size_t)> crop_memory;
 
   /// Order kept, last partial batch kept, no augmentation.
   static LoaderOptions evaluation(const Preprocessing& preprocessing, Index batch_size = 32) {
@@ -139,6 +152,22 @@ class Loader {
     fail_usage("loader", dataset_->name(), ": none of the ", examples_.size(), " images could be read");
   }
 
+  /// next() when it need not wait and would not throw.
+  std::optional<Batch> try_next() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (failure_ || slots_.empty() || !slots_.front()->ready() || slots_.front()->error || slots_.front()->all_bad())
+        return {};
+    }
+    return take();
+  }
+  /// next() up to the end of epoch `epoch`, then nothing.
+  std::optional<Batch> next_of_epoch(Index epoch) {
+    while (position().epoch == epoch)
+      if (Batch batch = take(); batch.size() > 0) return batch;
+    return {};
+  }
+
   /// The batches from the current position to the end of the epoch: `for (const Batch& batch :
   /// loader.rest_of_epoch())`.
   class Range {
@@ -165,11 +194,7 @@ class Loader {
    private:
     friend class Loader;
     Range(Loader& loader, Index epoch) : loader_(&loader), epoch_(epoch) {}
-    void advance() {
-      current_.reset();
-      while (!current_ && loader_->position().epoch == epoch_)
-        if (Batch batch = loader_->take(); batch.size() > 0) current_ = std::move(batch);
-    }
+    void advance() { current_ = loader_->next_of_epoch(epoch_); }
     Loader* loader_;
     Index epoch_;
     std::optional<Batch> current_;
@@ -196,10 +221,12 @@ class Loader {
     std::vector<Index> indices;
     std::vector<bool> bad;
     Tensor images;
+    std::vector<PlannedImage> planned;  // instead of images where there is crop_memory
     Index claimed = 0, done = 0;
     Index failed_at = -1;  // smallest failing place, so that the error does not depend on timing
     std::exception_ptr error;
     bool ready() const { return done == static_cast<Index>(indices.size()); }
+    bool all_bad() const { return std::find(bad.begin(), bad.end(), false) == bad.end(); }
   };
 
   LoaderPosition after(LoaderPosition p) const {
@@ -234,7 +261,11 @@ class Loader {
     slot->indices.assign(all.begin() + begin, all.begin() + end);
     slot->bad.resize(slot->indices.size());
     const Index size = options_.preprocessing.image_size;
-    slot->images = Tensor::empty({end - begin, size, size, 3});
+    if (options_.crop_memory) {
+      slot->planned.resize(slot->indices.size());
+    } else {
+      slot->images = Tensor::empty({end - begin, size, size, 3});
+    }
     slots_.push_back(std::move(slot));
     open_ = after(open_);
   }
@@ -290,12 +321,21 @@ class Loader {
     }
   }
 
-  void prepare(const Slot& slot, Index place) {
-    const Index index = slot.indices[static_cast<std::size_t>(place)];
-    float* out = slot.images.data<float>() + place * options_.preprocessing.floats();
-    const std::shared_ptr<const Image> image = fetch(index);
-    augment(*image, options_.preprocessing, options_.augmentation, options_.seed, slot.position.epoch,
-            slot.position.batch * options_.batch_size + place, out);
+  void prepare(Slot& slot, Index place) {
+    const std::shared_ptr<const Image> image = fetch(slot.indices[static_cast<std::size_t>(place)]);
+    const AugmentPlan plan =
+        plan_augmentation(image->height, image->width, options_.preprocessing.crop, options_.augmentation,
+                          options_.seed, slot.position.epoch, slot.position.batch * options_.batch_size + place);
+    if (!options_.crop_memory)
+      return augment(*image, options_.preprocessing, plan,
+                     slot.images.data<float>() + place * options_.preprocessing.floats());
+    PlannedImage& planned = slot.planned[static_cast<std::size_t>(place)];
+    planned.plan = plan;
+    const std::shared_ptr<std::uint8_t> crop = options_.crop_memory(planned.size());
+    for (Index row = 0; row < plan.box.height; ++row)
+      std::copy_n(image->at(plan.box.top + row, plan.box.left), 3 * plan.box.width,
+                  crop.get() + row * 3 * plan.box.width);
+    planned.bytes = crop;
   }
 
   std::shared_ptr<const Image> fetch(Index index) {
@@ -337,13 +377,16 @@ class Loader {
     const Index floats = options_.preprocessing.floats();
     for (std::size_t i = 0; i < slot->indices.size(); ++i) {
       if (slot->bad[i]) continue;
-      float* images = slot->images.data<float>();
-      if (kept != static_cast<Index>(i))
+      if (options_.crop_memory) {
+        batch.planned.push_back(std::move(slot->planned[i]));
+      } else if (kept != static_cast<Index>(i)) {
+        float* images = slot->images.data<float>();
         std::copy_n(images + static_cast<Index>(i) * floats, floats, images + kept * floats);
+      }
       batch.indices.push_back(slot->indices[i]);
       ++kept;
     }
-    batch.images = slot->images.slice_batch(0, kept);
+    if (!options_.crop_memory) batch.images = slot->images.slice_batch(0, kept);
     batch.labels = Tensor::empty({kept}, DType::i64);
     for (Index i = 0; i < kept; ++i)
       batch.labels.data<std::int64_t>()[i] = dataset_->label(batch.indices[static_cast<std::size_t>(i)]);

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "tinyvision/data/loader.hpp"
 #include "tinyvision/nn/network.hpp"
+#include "tinyvision/train/batch_feed.hpp"
 
 TINYVISION_BEGIN
 
@@ -35,14 +35,16 @@ inline Evaluation evaluate(const Network& network, data::Loader& loader,
   out.features = Tensor::empty({total, network.feature_size()}, network.options().dtype);
   out.labels = Tensor::empty({total}, DType::i64);
   Index done = 0;
-  for (const data::Batch& batch : loader.epoch(0)) {
+  BatchFeed feed(loader, network.device());
+  if (feed.position() != data::LoaderPosition{}) feed.seek({});
+  while (const std::optional<data::Batch> batch = feed.next_of_epoch(0)) {
     const Outputs outputs =
-        network.forward(Variable(batch.images.to(network.options().dtype).to(network.device())), Context{});
+        network.forward(Variable(batch->images.to(network.options().dtype).to(network.device())), Context{});
     copy_rows(out.logits, done, outputs.logits.value());
     copy_rows(out.features, done, outputs.feature.value());
-    copy_rows(out.labels, done, batch.labels);
-    out.indices.insert(out.indices.end(), batch.indices.begin(), batch.indices.end());
-    done += batch.images.dim(0);
+    copy_rows(out.labels, done, batch->labels);
+    out.indices.insert(out.indices.end(), batch->indices.begin(), batch->indices.end());
+    done += batch->size();
     if (progress) progress(done, total);
     if (should_stop && should_stop()) break;
   }

@@ -78,7 +78,7 @@ inline FineTuneResult fine_tune(const std::shared_ptr<Network>& network,
     loading.cache_bytes = options.cache_bytes;
     loading.preprocessing = options.preprocessing;
     loading.augmentation = options.augmentation;
-    data::Loader loader(dataset, train, loading);
+    data::Loader loader(dataset, train, loading_for(network->device(), loading));
     result.run = run_training(trainer, loader, options.run);
     result.skipped = loader.bad_examples();
   }
@@ -90,7 +90,7 @@ inline FineTuneResult fine_tune(const std::shared_ptr<Network>& network,
     preprocessing.crop = crop;
     auto loading = data::LoaderOptions::evaluation(preprocessing, options.evaluation_batch);
     loading.skip_bad = options.skip_bad;
-    data::Loader loader(dataset, examples, loading);
+    data::Loader loader(dataset, examples, loading_for(network->device(), loading));
     return evaluate(*network, loader, {}, options.run.should_stop);
   };
   for (const double crop : options.crops) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tinyvision/checkpoint/state_file.hpp"
-#include "tinyvision/data/loader.hpp"
+#include "tinyvision/train/batch_feed.hpp"
 #include "tinyvision/train/trainer.hpp"
 
 TINYVISION_BEGIN
@@ -47,8 +47,8 @@ struct TrainingRunResult {
 /// they need no state. A state saved on one device resumes on another.
 class TrainingState {
  public:
-  TrainingState(Trainer& trainer, data::Loader& loader, std::string fingerprint)
-      : trainer_(trainer), loader_(loader), fingerprint_(std::move(fingerprint)) {}
+  TrainingState(Trainer& trainer, BatchFeed& feed, std::string fingerprint)
+      : trainer_(trainer), feed_(feed), fingerprint_(std::move(fingerprint)) {}
 
   void save(const std::string& folder, const TrainingRunResult& result) const {
     checkpoint::StateFile file;
@@ -65,7 +65,7 @@ class TrainingState {
     file.metadata["steps"] = std::to_string(trainer_.steps_done());
     for (const ArithmeticSpan& span : result.arithmetic)
       file.metadata["arithmetic"] += concat_text(span.from_step, " ", span.arithmetic, "\n");
-    const auto position = loader_.position();
+    const auto position = feed_.position();
     file.metadata["epoch"] = std::to_string(position.epoch);
     file.metadata["batch"] = std::to_string(position.batch);
     checkpoint::save_state(folder, file);
@@ -93,13 +93,13 @@ class TrainingState {
       result.curve.push_back({row[0], row[1], row[2], row[3]});
     }
     trainer_.set_steps_done(std::stoll(file->metadata.at("steps")));
-    loader_.seek({std::stoll(file->metadata.at("epoch")), std::stoll(file->metadata.at("batch"))});
+    feed_.seek({std::stoll(file->metadata.at("epoch")), std::stoll(file->metadata.at("batch"))});
     return true;
   }
 
  private:
   Trainer& trainer_;
-  data::Loader& loader_;
+  BatchFeed& feed_;
   std::string fingerprint_;
 };
 
@@ -108,7 +108,8 @@ class TrainingState {
 /// parameter when a checkpoint is due; the last checkpoint then stays as it is.
 inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, const TrainingRunOptions& options) {
   TrainingRunResult result;
-  const TrainingState state(trainer, loader, options.fingerprint);
+  BatchFeed feed(loader, trainer.network()->device());
+  const TrainingState state(trainer, feed, options.fingerprint);
   const bool keeps = !options.folder.empty();
   if (keeps) state.load(options.folder, result);
   result.resumed_from = trainer.steps_done();
@@ -123,7 +124,7 @@ inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, co
     saved = true;
   };
   while (trainer.steps_done() < options.steps) {
-    const data::Batch batch = loader.next();
+    const data::Batch batch = feed.next();
     const StepResult step = trainer.step(batch.images, batch.labels);
     result.curve.push_back({step.loss, step.cross_entropy,
                             static_cast<double>(step.correct) / static_cast<double>(step.examples),

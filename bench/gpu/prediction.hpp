@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gpu/operations.hpp"
@@ -21,9 +22,13 @@ struct Rates {
 inline Json predictions(const std::vector<Operation>& operations, Index batch, const Rates& rates) {
   Json rows = Json::array();
   for (const Operation& operation : operations) {
-    const Case one = operation.make(1), two = operation.make(2);
+    const auto work = [&](Index images) {
+      const Case c = operation.make(images);
+      return std::pair(c.bytes, c.flops);
+    };
+    const auto one = work(1), two = work(2);
     const auto at_batch = [&](double a, double b) { return a + (b - a) * static_cast<double>(batch - 1); };
-    const double bytes = at_batch(one.bytes, two.bytes), flops = at_batch(one.flops, two.flops);
+    const double bytes = at_batch(one.first, two.first), flops = at_batch(one.second, two.second);
     const double moving = bytes / rates.bandwidth, computing = flops / rates.flops(operation.dtype);
     rows.push_back({{"operation", operation.name},
                     {"dtype", operation.dtype},

@@ -212,8 +212,9 @@ TEST(InputKernel, EqualsEveryAugmentation) {
           entry.colour[step] = {static_cast<decltype(device::ColourAdjustment::kind)>(from.change), from.amount};
         }
       }
-      if (mode == data::Augmentation::inception && !fast)
+      if (mode == data::Augmentation::inception && !fast) {
         EXPECT_TRUE(orders[0] && (orders[1] || orders[2] || orders[3])) << "contrast is always in one place";
+      }
       in_both_orders([&] {
         std::vector<float> means(24, -1), y(want.size());
         device::input_images<float>(batch.count(), batch.bytes.data(), batch.table.data(),

@@ -69,12 +69,13 @@ class BatchFeed {
 
   /// As Loader::next; images are on the device where the loader left them to it, otherwise on the CPU.
   data::Batch next() {
-    if (ahead_) return finish(*std::exchange(ahead_, std::nullopt));
+    if (ahead_) return finish(std::move(*std::exchange(ahead_, nullptr)));
     return finish(begin(loader_.next()));
   }
   /// As Loader::next_of_epoch.
   std::optional<data::Batch> next_of_epoch(Index epoch) {
-    if (ahead_) return ahead_->position.epoch == epoch ? std::optional(next()) : std::nullopt;
+    if (ahead_ && ahead_->position.epoch != epoch) return {};
+    if (ahead_) return next();
     std::optional<data::Batch> batch = loader_.next_of_epoch(epoch);
     if (batch) batch = finish(begin(std::move(*batch)));
     return batch;
@@ -126,7 +127,8 @@ class BatchFeed {
                                 means ? means->data() : nullptr, batch.images.data<float>(), cuda::stream());
     uploads_[0]->release();
     batch.planned.clear();
-    if (std::optional<data::Batch> following = loader_.try_next()) ahead_ = begin(std::move(*following));
+    if (std::optional<data::Batch> following = loader_.try_next())
+      ahead_ = std::make_unique<data::Batch>(begin(std::move(*following)));
     return batch;
   }
 
@@ -139,7 +141,7 @@ class BatchFeed {
 
   data::Loader& loader_;
   Device device_;
-  std::optional<data::Batch> ahead_;  ///< taken from the loader and on its way
+  std::unique_ptr<data::Batch> ahead_;  ///< taken from the loader and on its way
 };
 
 TINYVISION_END

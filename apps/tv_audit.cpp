@@ -72,6 +72,7 @@ int main(int argc, char** argv) {
       app.add_subcommand("trace", "dumps activations, gradients, weights and averages of training steps");
   app.require_subcommand(1);
   tv_app::add_network_options(*command, options.network, true);
+  tv_app::add_regulariser_options(*command, options.network);
   command->get_option("--weights")->description("safetensors file, or random: the specification's initialisers");
   command->add_option("--classes", options.classes, "size of the logits layer")->capture_default_str();
   command->add_option("--batch", options.batch, "safetensors with images [N,H,W,3], preprocessed, and labels [N] i64")

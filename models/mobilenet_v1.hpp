@@ -15,7 +15,7 @@ class MobilenetV1 : public Network {
  public:
   explicit MobilenetV1(const NetworkOptions& options = {}) : Network("mobilenet_v1", options, 224) {
     const Scope root = scope("MobilenetV1");
-    const ConvDefaults defaults{.bn_epsilon = 1e-3, .bn_decay = 0.9997};
+    const ConvDefaults defaults{.bn_epsilon = 1e-3, .bn_decay = 0.9997, .bn_scale = bn_scale(true)};
     Index channels = depth(32);
     stem_ = ConvBatchNorm::full(root / "Conv2d_0", 3, 3, channels, defaults,
                                 {.stride = 2, .activation = Activation::relu6});
@@ -46,8 +46,7 @@ class MobilenetV1 : public Network {
     }
     out.feature = cast(global_average_pool(x), options_.dtype);  // [N,1024]
     context.record("MobilenetV1/Logits/AvgPool_1a", out.feature);
-    x = dropout(out.feature, context.training ? context.dropout_keep : 1,
-                Random(context.seed, Stream::dropout, context.step));
+    x = dropped(out.feature, context);
     context.record("MobilenetV1/Logits/Dropout_1b", x);
     out.logits = logits_.forward(x, context);  // [N,classes]
     context.record("MobilenetV1/Logits", out.logits);

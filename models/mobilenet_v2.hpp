@@ -17,7 +17,7 @@ class MobilenetV2 : public Network {
   explicit MobilenetV2(const NetworkOptions& options = {})
       : Network(options.width == 1.4 ? "mobilenet_v2_140" : "mobilenet_v2", options, 224) {
     const Scope root = scope("MobilenetV2");
-    const ConvDefaults defaults{.bn_epsilon = 1e-3, .bn_decay = 0.997};
+    const ConvDefaults defaults{.bn_epsilon = 1e-3, .bn_decay = 0.997, .bn_scale = bn_scale(true)};
     Index channels = depth(32);
     stem_ =
         ConvBatchNorm::full(root / "Conv", 3, 3, channels, defaults, {.stride = 2, .activation = Activation::relu6});
@@ -63,8 +63,7 @@ class MobilenetV2 : public Network {
     out.end_points.emplace_back("Conv_1", x);
     out.feature = cast(global_average_pool(x), options_.dtype);  // [N,1280]
     context.record("MobilenetV2/Logits", out.feature);
-    x = dropout(out.feature, context.training ? context.dropout_keep : 1,
-                Random(context.seed, Stream::dropout, context.step));
+    x = dropped(out.feature, context);
     context.record("MobilenetV2/Logits/Dropout", x);
     out.logits = logits_.forward(x, context);  // [N,classes]
     context.record("MobilenetV2/Logits", out.logits);

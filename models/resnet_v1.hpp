@@ -19,6 +19,11 @@ class ResnetV1 : public Network {
   /// `layers` is 50, 101 or 152. Throws UsageError otherwise.
   ResnetV1(int layers, const NetworkOptions& options) : Network(concat_text("resnet", layers, "_v1"), options, 224) {
     root_ = concat_text("resnet_v1_", layers);
+    const ConvDefaults defaults{.weights = Initialiser::variance_scaling_fan_in(2),
+                                .l2_slim = 1e-4,
+                                .bn_epsilon = 1e-5,
+                                .bn_decay = 0.997,
+                                .bn_scale = bn_scale(true)};
     bn_epsilon_ = defaults.bn_epsilon;
     const Scope root = scope(root_);
     stem_ = ConvBatchNorm::full(root / "conv1", 7, 3, 64, defaults, {.stride = 2, .padding = Padding::symmetric(3)});
@@ -29,7 +34,7 @@ class ResnetV1 : public Network {
         const std::string path = concat_text("block", b + 1, "/unit_", u + 1, "/bottleneck_v1");
         const Index base = Index{64} << b;
         const bool strided = options.public_layout ? b < 3 && u == units[b] - 1 : b > 0 && u == 0;
-        units_.emplace_back(root / path, path, channels, base, strided ? 2 : 1);
+        units_.emplace_back(root / path, path, channels, base, strided ? 2 : 1, defaults);
         channels = 4 * base;
       }
     }
@@ -57,9 +62,6 @@ class ResnetV1 : public Network {
   }
 
  private:
-  static inline const ConvDefaults defaults{
-      .weights = Initialiser::variance_scaling_fan_in(2), .l2_slim = 1e-4, .bn_epsilon = 1e-5, .bn_decay = 0.997};
-
   /// Bottleneck: 1x1 to `base`, 3x3, 1x1 to 4*base, plus the shortcut; ReLU after the sum.
   struct Unit {
     std::string path, name;
@@ -67,7 +69,7 @@ class ResnetV1 : public Network {
     bool projects;
     ConvBatchNorm shortcut, conv1, conv2, conv3;
 
-    Unit(const Scope& at, std::string where, Index in, Index base, Index unit_stride)
+    Unit(const Scope& at, std::string where, Index in, Index base, Index unit_stride, const ConvDefaults& defaults)
         : path(std::move(where)), name(at.path()), stride(unit_stride), projects(in != 4 * base) {
       const ConvBatchNormOptions linear_out{.stride = projects ? stride : 1, .activation = Activation::none};
       if (projects) shortcut = ConvBatchNorm::full(at / "shortcut", 1, in, 4 * base, defaults, linear_out);

@@ -22,8 +22,7 @@ struct TrainChoice {
   NetworkChoice network;
   DataChoice data;
   tinyvision::Index steps = 1000, batch = 64, accumulate = 1, checkpoint_every = 200, warmup = 0;
-  double lr = 0.01, weight_decay = 0, momentum = 0.9, bn_decay = 0, ema = 0, label_smoothing = 0, dropout_keep = 1,
-         decay_rate = 0.975;
+  double lr = 0.01, weight_decay = 0, momentum = 0.9, bn_decay = 0, ema = 0, label_smoothing = 0, decay_rate = 0.975;
   std::string schedule = "cosine", decay_set = "conv_fc", augment = "inception", logits_init = "zeros";
   bool ema_ramp_up = false, full_augmentation = false;
   std::vector<double> crops{0.875, 1};
@@ -60,9 +59,7 @@ inline void add_train_options(CLI::App& app, TrainChoice& t) {
   app.add_option("--label-smoothing", t.label_smoothing, "s: targets (1-s) onehot + s/K")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 0.99));
-  app.add_option("--dropout-keep", t.dropout_keep, "probability of keeping a feature before the logits")
-      ->capture_default_str()
-      ->check(CLI::Range(0.01, 1.0));
+  add_regulariser_options(app, t.network);
   app.add_option(
          "--logits-init", t.logits_init,
          "how the new logits layer on pretrained weights begins: zeros, which spares the features the gradients "
@@ -102,7 +99,6 @@ inline tinyvision::FineTuneOptions fine_tune_options(const TrainChoice& t, const
   o.trainer.ema_decay = t.ema;
   o.trainer.ema_ramp_up = t.ema_ramp_up;
   o.trainer.label_smoothing = t.label_smoothing;
-  o.trainer.dropout_keep = t.dropout_keep;
   o.trainer.accumulate = t.accumulate;
   o.trainer.seed = common.seed;
   o.run.steps = t.steps;
@@ -194,7 +190,9 @@ inline void train_and_report(const std::string& app, const TrainChoice& t, const
                         {"preprocessing", sha256_hex(o.preprocessing.text() + o.augmentation.text())}};
   results["environment"]["decoder"] = data.dataset->decoder();
   results["metrics"]["validation"] = metrics_json(run.validation);
-  results["training"] = {{"steps", t.steps},
+  results["training"] = {{"network", network->options().text()},
+                         {"regularisers", o.trainer.text()},
+                         {"steps", t.steps},
                          {"resumed_from", run.run.resumed_from},
                          {"bn_decay", *o.trainer.bn_decay},
                          {"final_loss", run.run.curve.back().loss},

@@ -98,8 +98,9 @@ void check_golden(const std::string& file, Kernels choice, bool fused) {
   ASSERT_TRUE(in) << file;
   const json golden = json::parse(in);
   const json& s = golden["settings"];
-  NetworkOptions options;
-  options.classes = s["classes"];
+  NetworkOptions options = NetworkOptions::paper(s["classes"]);
+  options.auxiliary_head = s.value("auxiliary_head", false);
+  options.image_size = s.value("image_size", 0);
   options.width = s["width"];
   options.public_layout = s["layout"] == "public";
   options.dtype = DType::f64;
@@ -139,6 +140,14 @@ TEST(Fingerprint, MobilenetV1FiveTrainingStepsFused) { check_golden("mobilenet_v
 TEST(Fingerprint, MobilenetV2FiveTrainingSteps) { check_golden("mobilenet_v2.json", Kernels::own, false); }
 TEST(Fingerprint, MobilenetV2FiveTrainingStepsFused) { check_golden("mobilenet_v2.json", Kernels::own, true); }
 TEST(Fingerprint, Resnet50FiveTrainingStepsFused) { check_golden("resnet50_v1.json", Kernels::own, true); }
+TEST(Fingerprint, InceptionTrainingSteps) {
+  for (const char* file : {"inception_v1.json", "bn_inception.json"}) check_golden(file, Kernels::own, false);
+}
+TEST(Fingerprint, InceptionTrainingStepsFused) {
+  for (const char* file :
+       {"inception_v1.json", "bn_inception.json", "inception_v3.json", "inception_v4.json", "inception_resnet_v2.json"})
+    check_golden(file, Kernels::own, true);
+}
 TEST(Fingerprint, EvaluationOwn) {
   for (const char* file : {"mobilenet_v1_025.eval.json", "mobilenet_v2_140.eval.json", "resnet50_v1.public.eval.json",
                            "resnet101_v1.eval.json", "resnet152_v1.eval.json"})
@@ -147,6 +156,13 @@ TEST(Fingerprint, EvaluationOwn) {
 TEST(Fingerprint, EvaluationFolded) {
   for (const char* file : {"mobilenet_v1_025.eval.json", "mobilenet_v2_140.eval.json", "resnet50_v1.public.eval.json"})
     check_golden(file, Kernels::own, true);
+}
+TEST(Fingerprint, Densenet121ThreeTrainingSteps) { check_golden("densenet121.json", Kernels::own, false); }
+TEST(Fingerprint, Densenet121ThreeTrainingStepsFused) { check_golden("densenet121.json", Kernels::own, true); }
+TEST(Fingerprint, EvaluationOfCellsAndDenseBlocks) {
+  for (const char* file :
+       {"densenet121.eval.json", "densenet169.eval.json", "densenet201.eval.json", "nasnet_a_mobile.eval.json"})
+    for (const bool fused : {false, true}) check_golden(file, Kernels::own, fused);
 }
 TEST(Fingerprint, EvaluationReference) { check_golden("mobilenet_v1_025.eval.json", Kernels::reference, false); }
 

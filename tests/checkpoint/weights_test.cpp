@@ -54,6 +54,15 @@ TEST(Weights, MatchInTheExpectedOrder) {
   EXPECT_EQ(file.tensor("net/logits/biases").to_vector<float>(), std::vector<float>(10, 4));
 }
 
+TEST(Weights, OfAnyFormatAreLoaded) {
+  const std::string path = TINYVISION_SOURCE_DIR "/tests/golden/tensorflow/v1.ckpt";
+  const auto weights =
+      checkpoint::load_weights(path, {{"MobilenetV1/Conv2d_0/weights", {3, 3, 3, 4}}}, {.allow_unexpected = true});
+  EXPECT_EQ(weights.sha256, sha256_file(path));
+  EXPECT_EQ(weights.tensors.at(0).to_vector<float>(),
+            load_weight_file(path).tensor("MobilenetV1/Conv2d_0/weights").to_vector<float>());
+}
+
 TEST(Weights, MissingAndUnexpectedNames) {
   Safetensors file = two_layers();
   file.tensors[1].first = "net/conv/betta";
@@ -151,7 +160,7 @@ TEST(FoldedBatchNorm, IsDetected) {
   EXPECT_EQ(report.layers, 3);
   EXPECT_EQ(report.folded, (std::vector<std::string>{"a/BatchNorm", "b/BatchNorm"}));
   EXPECT_EQ(report.text().find("2 of 3 batch norms (a/BatchNorm, b/BatchNorm) were folded"), 0u) << report.text();
-  EXPECT_NE(report.text().find("tv_convert --restore-bn"), std::string::npos);
+  EXPECT_NE(report.text().find("tv_convert convert --restore-bn"), std::string::npos);
 }
 
 TEST(FoldedBatchNorm, OtherWeightsAreNot) {

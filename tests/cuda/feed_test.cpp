@@ -70,7 +70,8 @@ void expect_same(const data::Batch& a, const data::Batch& b) {
 
 TEST(DeviceFeed, HasTheBitsOfTheCpu) {
   const auto set = std::make_shared<Noise>(14);
-  for (const data::Normalisation normalisation : {data::Normalisation::inception, data::Normalisation::rgb_mean})
+  for (const data::Normalisation normalisation :
+       {data::Normalisation::inception, data::Normalisation::rgb_mean, data::Normalisation::imagenet_mean_std})
     for (const Augmentation mode :
          {Augmentation::none, Augmentation::flip, Augmentation::shift_flip, Augmentation::inception})
       for (const bool fast : {true, false}) {
@@ -171,13 +172,14 @@ TEST(DeviceFeed, TrainsAndEvaluatesToTheBitsOfBatchesFromTheCpu) {
   const auto run = [&](bool on_device) {
     NetworkOptions network_options;
     network_options.classes = 3;
+    network_options.dropout_keep = 0.9;
     network_options.width = 0.0625;  // as small as it gets: the emulated device is slow
     const auto network = make_network("mobilenet_v1", network_options);
     initialise(network->parameters(), 3);
     network->to(Device::cuda());
     TrainerOptions training;
     training.schedule.base = 1e-5;
-    training.dropout_keep = 0.9;
+
     Trainer trainer(network, training);
     data::LoaderOptions options = loading(Augmentation::inception, false, data::Normalisation::inception);
     options.preprocessing.image_size = 32;

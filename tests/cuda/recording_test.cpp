@@ -27,6 +27,7 @@ std::shared_ptr<Network> network_on_device() {
   NetworkOptions options;
   options.classes = 3;
   options.width = 0.0625;  // as small as it gets: the emulated device is slow
+  options.dropout_keep = 0.5;
   const auto network = make_network("mobilenet_v1", options);
   initialise(network->parameters(), 1);
   network->to(Device::cuda());
@@ -39,7 +40,6 @@ TrainerOptions options_of(bool recorded) {
   options.weight_decay = 1e-3;
   options.ema_decay = 0.99;
   options.ema_ramp_up = true;
-  options.dropout_keep = 0.5;
   options.label_smoothing = 0.1;
   options.accumulate = 2;
   options.recorded = recorded;

@@ -20,6 +20,7 @@ std::shared_ptr<Network> make(const std::string& name, DType dtype) {
   NetworkOptions options;
   options.classes = classes;
   options.dtype = dtype;
+  if (network_entry(name).slim_dropout_keep < 1) options.dropout_keep = 0.8;
   const auto network = make_network(name, options);
   initialise(network->parameters(), 11);
   for (const Parameter& p : network->parameters())
@@ -37,7 +38,6 @@ Run train(const std::string& name, DType dtype, Index size, int steps, Device de
   options.schedule.base = 2e-5;
   options.weight_decay = 1e-4;
   options.ema_decay = 0.9;
-  options.dropout_keep = 0.8;
   options.label_smoothing = 0.1;
   Trainer trainer(network, options);
   Run run;

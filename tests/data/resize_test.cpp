@@ -171,6 +171,32 @@ TEST(Preprocess, InceptionAndMean) {
   EXPECT_EQ(out[2], 2 - 103.94f);
 }
 
+TEST(Preprocess, ImagenetMeanAndDeviation) {
+  const Image image = row_image({0, 100, 200, 40});
+  Preprocessing p;
+  p.image_size = 1;
+  p.crop = 1;
+  p.normalisation = Normalisation::imagenet_mean_std;
+  float out[3];
+  preprocess(image, p, out);
+  EXPECT_FLOAT_EQ(out[0], -0.485f / 0.229f);
+  EXPECT_FLOAT_EQ(out[1], (1.0f / 255 - 0.456f) / 0.224f);
+  EXPECT_FLOAT_EQ(out[2], (2.0f / 255 - 0.406f) / 0.225f);
+  for (const Normalisation n : {Normalisation::inception, Normalisation::rgb_mean, Normalisation::imagenet_mean_std})
+    EXPECT_EQ(parse_normalisation(to_string(n)), n);
+  EXPECT_THROW(parse_normalisation("imagenet"), UsageError);
+}
+
+// (x - 0.5) * 2 and x * 2 - 1 round alike, so that a device's multiplication and addition give the CPU's bits.
+TEST(Preprocess, InceptionKeepsItsBitsAsAProductAndASum) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const float x = static_cast<float>(byte) * byte_scale(Normalisation::inception);
+    float out[3] = {x, x, x};
+    normalise(Normalisation::inception, 1, out);
+    EXPECT_EQ(out[0], (x - 0.5f) * 2.0f) << byte;
+  }
+}
+
 TEST(Preprocess, CropIsUsedAndSizeOfItselfIsTheIdentity) {
   const Image image = noise(32, 32);
   Preprocessing p;

@@ -34,6 +34,7 @@ const std::map<std::string, std::vector<std::string>>& rooms_below() {
       {"optim", {"ops"}},
       {"data", {"core"}},
       {"checkpoint", {"core"}},
+      {"exchange", {"nn", "checkpoint"}},
       {"stats", {"core"}},
       {"train", {"models", "optim", "data", "checkpoint", "stats"}},
       {"report", {"stats", "data"}},

@@ -19,8 +19,8 @@ struct Case {
 };
 
 device::InputNormalisation normalisation_of(Normalisation kind) {
-  if (kind == Normalisation::inception) return {data::byte_scale(kind), {2, 2, 2}, {-1, -1, -1}};
-  return {data::byte_scale(kind), {1, 1, 1}, {-data::rgb_mean[0], -data::rgb_mean[1], -data::rgb_mean[2]}};
+  const data::ChannelAffine a = data::channel_affine(kind);
+  return {data::byte_scale(kind), {a.scale[0], a.scale[1], a.scale[2]}, {a.shift[0], a.shift[1], a.shift[2]}};
 }
 
 Image draw_image(Index height, Index width, std::uint64_t seed) {
@@ -120,7 +120,8 @@ Batch different_images() {
 
 TEST(InputKernel, SameBitsAsTheCpu) {
   const Batch batch = different_images();
-  for (const Normalisation kind : {Normalisation::inception, Normalisation::rgb_mean}) {
+  for (const Normalisation kind :
+       {Normalisation::inception, Normalisation::rgb_mean, Normalisation::imagenet_mean_std}) {
     check(batch, kind, 1, 1);
     check(batch, kind, 7, 13);
     check(batch, kind, 16, 16);  // one whole block of threads
@@ -144,7 +145,8 @@ TEST(InputKernel, EveryByteIsNormalisedAlike) {
   for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<std::uint8_t>(i / 3);
   Batch batch;
   batch.add(image, data::whole(image), false, 0);
-  for (const Normalisation kind : {Normalisation::inception, Normalisation::rgb_mean}) check(batch, kind, 16, 16);
+  for (const Normalisation kind : {Normalisation::inception, Normalisation::rgb_mean, Normalisation::imagenet_mean_std})
+    check(batch, kind, 16, 16);
 }
 
 TEST(InputKernel, EqualsEvaluationPreprocessing) {

@@ -2,40 +2,18 @@
 // sizes and widths.
 #include <gtest/gtest.h>
 
-#include <map>
-
-#include "ops/op_case.hpp"
-#include "tinyvision/models/registry.hpp"
+#include "models/varied_network.hpp"
 #include "tinyvision/ops/loss.hpp"
 
 namespace {
 
 using namespace tinyvision;
+using model_test::make_varied;
 using op_test::expect_close;
 using op_test::random_tensor;
 
-/// A network whose batch norms all do something: gamma, beta and moving statistics away from 0 and 1.
-std::shared_ptr<Network> make_varied(const std::string& name, const NetworkOptions& options) {
-  const auto network = make_network(name, options);
-  initialise(network->parameters(), 17);
-  const Random random(3, Stream::test);
-  for (std::size_t t = 0; t < network->parameters().size(); ++t) {
-    const Parameter& p = network->parameters()[t];
-    if (p.is_weight()) continue;
-    const bool scale_like = p.kind == ParameterKind::bn_gamma || p.kind == ParameterKind::bn_moving_variance;
-    const Tensor values = Tensor::empty(p.variable.shape(), DType::f64);
-    for (Index i = 0; i < values.count(); ++i) {
-      const std::uint64_t index = (t << 20) | static_cast<std::uint64_t>(i);
-      values.data<double>()[i] = scale_like ? random.uniform(index, 0.5, 1.5) : random.uniform(index, -0.1, 0.1);
-    }
-    p.variable.set_value(values.to(options.dtype));
-  }
-  return network;
-}
-
 NetworkOptions small(DType dtype, double width = 1, bool public_layout = false) {
-  NetworkOptions options;
-  options.classes = 6;
+  NetworkOptions options = NetworkOptions::paper(6);
   options.dtype = dtype;
   options.width = width;
   options.public_layout = public_layout;
@@ -46,11 +24,32 @@ struct Layout {
   const char* network;
   double width = 1;
   bool public_layout = false;
+  Index height = 41, image_width = 33;
+
+  /// With all that the network has.
+  NetworkOptions options(DType dtype) const {
+    NetworkOptions o = small(dtype, width, public_layout);
+    o.auxiliary_head = network_entry(network).has_auxiliary_head;
+    o.image_size = height;
+    return o;
+  }
 };
 
 std::vector<Layout> layouts() {
-  return {{"mobilenet_v1"},     {"mobilenet_v1", 0.25}, {"mobilenet_v2"},        {"mobilenet_v2", 0.35},
-          {"mobilenet_v2_140"}, {"resnet50_v1"},        {"resnet50_v1", 1, true}};
+  return {{"inception_v1"},
+          {"bn_inception"},
+          {"inception_v3", 1, false, 123, 123},
+          {"inception_v4", 1, false, 123, 123},
+          {"inception_resnet_v2", 1, false, 123, 123},
+          {"mobilenet_v1"},
+          {"mobilenet_v1", 0.25},
+          {"mobilenet_v2"},
+          {"mobilenet_v2", 0.35},
+          {"mobilenet_v2_140"},
+          {"resnet50_v1"},
+          {"resnet50_v1", 1, true},
+          {"densenet121", 1, false, 97, 97},
+          {"nasnet_a_mobile", 1, false, 97, 97}};
 }
 
 Trace::Row find_row(const Trace& trace, int id) {
@@ -66,12 +65,12 @@ TEST(Forward, FusedKeepsRowsOfThePlainPass) {
     for (const bool training : {true, false}) {
       SCOPED_TRACE(concat_text(layout.network, " width ", layout.width, " public ", layout.public_layout, " training ",
                                training));
-      const Variable images(random_tensor({2, 41, 33, 3}, DType::f64, 1));
+      const Variable images(random_tensor({2, layout.height, layout.image_width, 3}, DType::f64, 1));
       Trace plain, fused;
       Outputs outputs[2];
       for (const bool is_fused : {false, true}) {
         // Training moves the statistics, so each pass has a network of its own.
-        const auto network = make_varied(layout.network, small(DType::f64, layout.width, layout.public_layout));
+        const auto network = make_varied(layout.network, layout.options(DType::f64));
         const NoGradient guard;
         Context context;
         context.training = training;
@@ -87,6 +86,10 @@ TEST(Forward, FusedKeepsRowsOfThePlainPass) {
         expect_close(row.value, expected.value, 1e-10, concat_text("row ", row.id, " ", row.name));
       }
       expect_close(outputs[1].feature.value(), outputs[0].feature.value(), 1e-10, "feature");
+      ASSERT_EQ(outputs[0].aux_logits.defined(), network_entry(layout.network).has_auxiliary_head);
+      ASSERT_EQ(outputs[1].aux_logits.defined(), outputs[0].aux_logits.defined());
+      if (outputs[0].aux_logits.defined())
+        expect_close(outputs[1].aux_logits.value(), outputs[0].aux_logits.value(), 1e-10, "auxiliary logits");
       ASSERT_EQ(outputs[1].end_points.size(), outputs[0].end_points.size());
       for (std::size_t i = 0; i < outputs[1].end_points.size(); ++i) {
         EXPECT_EQ(outputs[1].end_points[i].first, outputs[0].end_points[i].first);
@@ -97,29 +100,36 @@ TEST(Forward, FusedKeepsRowsOfThePlainPass) {
 }
 
 TEST(Forward, FeatureSizesAndOddImages) {
-  const std::map<std::string, Index> features{{"mobilenet_v1", 1024},     {"mobilenet_v2", 1280},
-                                              {"mobilenet_v2_140", 1792}, {"resnet50_v1", 2048},
-                                              {"resnet101_v1", 2048},     {"resnet152_v1", 2048}};
   for (const std::string& name : network_names())
     for (const bool public_layout : {false, true}) {
       if (public_layout && name.rfind("resnet", 0) != 0) continue;
       const auto network = make_network(name, small(DType::f32, 1, public_layout));
       initialise(network->parameters(), 1);
-      EXPECT_EQ(network->feature_size(), features.at(name));
+      const Index features = network->feature_size();
       const NoGradient guard;
-      // Five halvings, each rounded up: 97 -> 49 -> 25 -> 13 -> 7 -> 4 and 65 -> 33 -> 17 -> 9 -> 5 -> 3.
-      const Outputs out = network->forward(Variable(random_tensor({2, 97, 65, 3}, DType::f32, 2)), Context{});
+      // Five halvings, each rounded up: 97 -> 49 -> 25 -> 13 -> 7 -> 4 and 65 -> 33 -> 17 -> 9 -> 5 -> 3. Networks that do
+      // not pad: 155 -> 77 -> 75 -> 37 -> 35 -> 17 -> 8 -> 3 and 107 -> 53 -> 51 -> 25 -> 23 -> 11 -> 5 -> 2.
+      // DenseNets' means over whole windows round down, from 25 and 17 on; NASNets' stem has no padding: 48 -> 24 ... 3 and
+      // 32 -> 16 ... 2.
+      const bool unpadded = network->image_size() == 299;
+      const bool smaller = unpadded || name.rfind("densenet", 0) == 0 || name.rfind("nasnet", 0) == 0;
+      const Shape images = unpadded ? Shape{2, 155, 107, 3} : Shape{2, 97, 65, 3};
+      const Outputs out = network->forward(Variable(random_tensor(images, DType::f32, 2)), Context{});
       EXPECT_EQ(out.logits.shape(), (Shape{2, 6})) << name;
-      EXPECT_EQ(out.feature.shape(), (Shape{2, features.at(name)})) << name;
+      EXPECT_EQ(out.feature.shape(), (Shape{2, features})) << name;
+      EXPECT_FALSE(out.aux_logits.defined()) << name;
       const Shape last = out.end_points.back().second.shape();
-      EXPECT_EQ(last, (Shape{2, 4, 3, features.at(name)})) << name;
+      EXPECT_EQ(last, smaller ? (Shape{2, 3, 2, features}) : (Shape{2, 4, 3, features})) << name;
       // The feature is the mean of the last map.
       const std::vector<double> map = out.end_points.back().second.value().to_vector<double>();
       const std::vector<double> feature = out.feature.value().to_vector<double>();
-      for (const std::size_t c : {std::size_t{0}, feature.size() / 4}) {
+      const Index pixels = last[1] * last[2];
+      for (const Index c : {Index{0}, features / 2}) {
         double sum = 0;
-        for (std::size_t pixel = 0; pixel < 12; ++pixel) sum += map[pixel * feature.size() / 2 + c];
-        EXPECT_NEAR(feature[c], sum / 12, 1e-5 * std::max(1.0, std::fabs(sum))) << name;
+        for (Index pixel = 0; pixel < pixels; ++pixel) sum += map[static_cast<std::size_t>(pixel * features + c)];
+        EXPECT_NEAR(feature[static_cast<std::size_t>(c)], sum / static_cast<double>(pixels),
+                    1e-5 * std::max(1.0, std::fabs(sum)))
+            << name;
       }
     }
 }
@@ -148,11 +158,12 @@ TEST(Forward, WidthsOfMobilenetV1) {
 
 // Evaluation is continuous in its input, so own and reference kernels agree in f32 too.
 TEST(Forward, EvaluationOfOwnEqualsReferenceInF32) {
-  for (const Layout& layout : {Layout{"mobilenet_v1"}, Layout{"mobilenet_v2"}, Layout{"resnet50_v1"}})
+  for (const Layout& layout : {Layout{"mobilenet_v1"}, Layout{"mobilenet_v2"}, Layout{"resnet50_v1"},
+                               Layout{"bn_inception"}, Layout{"inception_resnet_v2", 1, false, 91, 91}})
     for (const bool fused : {true, false}) {
       SCOPED_TRACE(concat_text(layout.network, " fused ", fused));
       const auto network = make_varied(layout.network, small(DType::f32));
-      const Variable images(random_tensor({2, 40, 40, 3}, DType::f32, 5));
+      const Variable images(random_tensor({2, layout.height, layout.image_width, 3}, DType::f32, 5));
       const NoGradient guard;
       Trace own, reference;
       Context context;

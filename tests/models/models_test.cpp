@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "tinyvision/models/registry.hpp"
@@ -33,8 +34,8 @@ std::vector<std::vector<std::string>> read_table(const std::string& name) {
 
 std::shared_ptr<Network> with_public_classes(const std::string& name, bool public_layout = false,
                                              DType dtype = DType::f32) {
-  NetworkOptions options;
-  options.classes = public_classes(name);
+  NetworkOptions options = NetworkOptions::paper(public_classes(name));  // the tables list every gamma
+  options.auxiliary_head = network_entry(name).has_auxiliary_head;
   options.public_layout = public_layout;
   options.dtype = dtype;
   return make_network(name, options);
@@ -45,12 +46,26 @@ std::string shape_text(const Shape& shape) {
   return text.substr(1, text.size() - 2);
 }
 
-TEST(Models, ParameterCountsOfTableA2) {
-  const std::vector<std::pair<std::string, Index>> table{{"mobilenet_v1", 3206976},     {"mobilenet_v2", 2223872},
-                                                         {"mobilenet_v2_140", 4315776}, {"resnet50_v1", 23508032},
-                                                         {"resnet101_v1", 42500160},    {"resnet152_v1", 58143808}};
-  for (const auto& [name, count] : table)
-    EXPECT_EQ(count_backbone_parameters(with_public_classes(name)->parameters()), count) << name;
+TEST(Models, TableA2) {
+  struct Row {
+    Index parameters, feature, image;
+  };
+  const std::map<std::string, Row> table{
+      {"inception_v1", {5599904, 1024, 224}},         {"bn_inception", {10163224, 1024, 224}},
+      {"inception_v3", {21785568, 2048, 299}},        {"inception_v4", {41142816, 1536, 299}},
+      {"inception_resnet_v2", {54306464, 1536, 299}}, {"mobilenet_v1", {3206976, 1024, 224}},
+      {"mobilenet_v2", {2223872, 1280, 224}},         {"mobilenet_v2_140", {4315776, 1792, 224}},
+      {"resnet50_v1", {23508032, 2048, 224}},         {"resnet101_v1", {42500160, 2048, 224}},
+      {"resnet152_v1", {58143808, 2048, 224}},        {"densenet121", {6953856, 1024, 224}},
+      {"densenet169", {12484480, 1664, 224}},         {"densenet201", {18092928, 1920, 224}},
+      {"nasnet_a_mobile", {4232978, 1056, 224}},      {"nasnet_a_large", {84720150, 4032, 331}}};
+  for (const std::string& name : network_names()) {
+    ASSERT_TRUE(table.count(name)) << name;
+    const auto network = with_public_classes(name);
+    EXPECT_EQ(count_backbone_parameters(network->parameters()), table.at(name).parameters) << name;
+    EXPECT_EQ(network->feature_size(), table.at(name).feature) << name;
+    EXPECT_EQ(network->image_size(), table.at(name).image) << name;
+  }
 }
 
 TEST(Models, VariablesEqualTheSpecification) {
@@ -84,7 +99,8 @@ TEST(Models, OperationsEqualTheSpecification) {
       Context context;
       context.fused = false;
       context.trace = &trace;
-      network->forward(Variable(Tensor::zeros({1, 224, 224, 3})), context);
+      const Variable images(Tensor::zeros({1, network->image_size(), network->image_size(), 3}));
+      network->forward(images, context);
       ASSERT_EQ(trace.rows().size(), rows.size()) << name;
       for (std::size_t i = 0; i < rows.size(); ++i) {
         const Trace::Row& row = trace.rows()[i];
@@ -100,7 +116,7 @@ TEST(Models, OperationsEqualTheSpecification) {
       }
       context.fused = true;
       context.trace = &fused;
-      network->forward(Variable(Tensor::zeros({1, 224, 224, 3})), context);
+      network->forward(images, context);
       for (const Trace::Row& row : fused.rows()) EXPECT_EQ(row.name, rows[static_cast<std::size_t>(row.id)][2]) << name;
     }
 }
@@ -152,8 +168,7 @@ struct StepOf {
 
 StepOf training_step(const std::string& name, DType dtype, Kernels choice, Index size) {
   const KernelScope scope(choice);
-  NetworkOptions options;
-  options.classes = 5;
+  NetworkOptions options = NetworkOptions::paper(5);
   options.dtype = dtype;
   const auto network = make_network(name, options);
   initialise(network->parameters(), 11);
@@ -199,7 +214,7 @@ TEST(Models, OwnKernelsEqualTheReferenceOverATrainingStep) {
 #ifdef __SANITIZE_ADDRESS__
   const std::vector<const char*> names = {"mobilenet_v1"};  // the reference kernels are some thirty times slower here
 #else
-  const std::vector<const char*> names = {"mobilenet_v1", "mobilenet_v2", "resnet50_v1"};
+  const std::vector<const char*> names = {"mobilenet_v1", "mobilenet_v2", "resnet50_v1", "bn_inception"};
 #endif
   for (const char* name : names)
     for (const DType dtype : {DType::f64, DType::f32}) {

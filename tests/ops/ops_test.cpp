@@ -2,6 +2,7 @@
 
 #include "ops/op_case.hpp"
 #include "tinyvision/ops/batch_norm.hpp"
+#include "tinyvision/ops/biased_conv2d.hpp"
 #include "tinyvision/ops/dropout.hpp"
 #include "tinyvision/ops/elementwise.hpp"
 #include "tinyvision/ops/linear.hpp"
@@ -50,7 +51,10 @@ TEST(Ops, Convolution) {
         Row{{2, 10, 11, 3}, {7, 7, 3, 17}, {2, Padding::symmetric(3)}},
         Row{{2, 6, 6, 8}, {1, 1, 8, 33}, {1, Padding::same()}}, Row{{2, 7, 7, 8}, {1, 1, 8, 5}, {2, Padding::same()}},
         Row{{3, 1, 1, 6}, {1, 1, 6, 4}, {1, Padding::valid()}}, Row{{1, 8, 8, 2}, {2, 2, 2, 3}, {3, Padding::valid()}},
-        Row{{1, 5, 6, 3}, {3, 3, 3, 4}, {2, Padding::amounts(0, 2, 1, 0)}}})
+        Row{{1, 5, 6, 3}, {3, 3, 3, 4}, {2, Padding::amounts(0, 2, 1, 0)}},
+        Row{{2, 6, 9, 4}, {1, 7, 4, 6}, {1, Padding::same()}}, Row{{2, 9, 6, 4}, {7, 1, 4, 6}, {1, Padding::same()}},
+        Row{{2, 4, 4, 5}, {1, 3, 5, 3}, {1, Padding::same()}}, Row{{2, 5, 8, 5}, {3, 1, 5, 3}, {2, Padding::same()}},
+        Row{{1, 2, 2, 3}, {7, 1, 3, 4}, {1, Padding::same()}}, Row{{2, 8, 7, 3}, {3, 5, 3, 4}, {2, Padding::valid()}}})
     check_op({concat_text("conv2d ", r.x, " ", r.w, " stride ", r.options.stride),
               {r.x, r.w, {r.w[3]}},
               [r](const Inputs& v) { return conv2d(v[0], v[1], r.options, v[2]); }});
@@ -65,6 +69,71 @@ TEST(Ops, DepthwiseConvolution) {
                   [=](const Inputs& v) {
                     return depthwise_conv2d(v[0], v[1], {stride, Padding::same()});
                   }});
+  // The first layer of BN-Inception.
+  check_op({"depthwise 7x7, 8 filters per channel", {{2, 12, 11, 3}, {7, 7, 3, 8}}, [](const Inputs& v) {
+              return depthwise_conv2d(v[0], v[1], {2, Padding::same()});
+            }});
+}
+
+TEST(Ops, BiasedConvolution) {
+  for (const bool residual : {true, false})
+    for (const double factor : {1.0, 0.17})
+      for (const Activation act : {Activation::none, Activation::relu}) {
+        const BiasedConvOptions options{{1, Padding::same()}, factor, act};
+        const std::vector<Shape> shapes{{2, 5, 6, 7}, {1, 1, 7, 9}, {9}, {2, 5, 6, 9}};
+        const op_test::OpCase composite{
+            concat_text("biased_conv2d residual ", residual, " scale ", factor, " ", to_string(act)), shapes,
+            [=](const Inputs& v) { return biased_conv2d(v[0], v[1], v[2], options, residual ? v[3] : Variable()); }};
+        const op_test::OpCase plain{"plain", shapes, [=](const Inputs& v) {
+                                      Variable y = scale(conv2d(v[0], v[1], options.conv, v[2]), factor);
+                                      if (residual) y = add(v[3], y);
+                                      return act == Activation::none ? y : activation(y, act);
+                                    }};
+        check_op(composite);
+        const auto x = op_test::run_op(composite, DType::f64), y = op_test::run_op(plain, DType::f64);
+        for (std::size_t i = 0; i < x.size(); ++i) op_test::expect_close(x[i], y[i], 1e-12, concat_text("part ", i));
+      }
+  // The residual has another reader, before and after; and is the convolution's input at once.
+  check_op({"shared residual", {{2, 4, 3, 6}, {1, 1, 6, 6}, {6}}, [](const Inputs& v) {
+              const BiasedConvOptions options{{}, 0.2, Activation::relu};
+              const Variable y = biased_conv2d(v[0], v[1], v[2], options, v[0]);
+              return add(biased_conv2d(relu(y), v[1], v[2], options, y), add(y, v[0]));
+            }});
+  check_op({"biased_conv2d 3x3 stride 2", {{2, 7, 8, 5}, {3, 3, 5, 4}, {4}}, [](const Inputs& v) {
+              return biased_conv2d(v[0], v[1], v[2], {{2, Padding::same()}, 1, Activation::relu6});
+            }});
+}
+
+// Every kind of last layer of a branch, each written into its slice and joined: values and gradients are those of a plain
+// concatenation.
+TEST(Ops, BranchesInSlicesHaveTheirGradients) {
+  for (const bool training : {true, false}) {
+    const auto module = [=](const Inputs& v, bool in_slices) {
+      const Tensor joined = Tensor::empty({2, 4, 6, 4 + 3 + 5 + 5 + 3}, v[0].dtype(), v[0].device());
+      const auto slice = [&](Index begin, Index channels) {
+        return in_slices ? joined.slice_channels(begin, channels) : Tensor();
+      };
+      const BatchNormOptions norm{1e-3, 0.9, training, Activation::relu};
+      const std::vector<Variable> parts{
+          conv2d_batch_norm(ConvKind::full, v[0], v[1], norm_state(v, 3, 3), {}, norm, Variable(), slice(0, 4)),
+          batch_norm(conv2d(v[0], v[2]), norm_state(v, 4, 4, false), norm, slice(4, 3)),
+          max_pool(v[0], {3, 1, Padding::same()}, slice(7, 5)),
+          average_pool(v[0], {3, 1, Padding::same()}, slice(12, 5)),
+          biased_conv2d(v[0], v[2], v[4], {.activation = Activation::relu}, Variable(), slice(17, 3))};
+      return concat(parts, in_slices ? joined : Tensor());
+    };
+    // A size at which no value lies so near the kink of the ReLU that the differences would step over it.
+    const std::vector<Shape> shapes{{2, 4, 6, 5}, {3, 1, 5, 4}, {1, 1, 5, 3}, {4}, {3}};
+    const op_test::OpCase sliced{concat_text("slices, training ", training), shapes,
+                                 [=](const Inputs& v) { return module(v, true); }};
+    const op_test::OpCase copied{"copies", shapes, [=](const Inputs& v) { return module(v, false); }};
+    check_op(sliced);
+    const auto x = op_test::run_op(sliced, DType::f64), y = op_test::run_op(copied, DType::f64);
+    for (std::size_t i = 0; i < x.size(); ++i) op_test::expect_close(x[i], y[i], 1e-13, concat_text("part ", i));
+    const NoGradient guard;  // folded
+    const Inputs v = op_test::make_inputs(sliced, DType::f64);
+    op_test::expect_close(module(v, true).value(), module(v, false).value(), 1e-13, "without recording");
+  }
 }
 
 TEST(Ops, BatchNorm) {
@@ -215,6 +284,16 @@ TEST(Ops, ErrorsNameTheShapes) {
         conv2d(small, Variable(Tensor::zeros({5, 5, 3, 4})), {1, Padding::valid()});
       },
       {"[conv2d]", "does not fit"});
+  expect_error(
+      [&] {
+        biased_conv2d(small, Variable(Tensor::zeros({1, 1, 3, 4})), Variable(Tensor::zeros({3})), {});
+      },
+      {"[biased_conv2d] bias must be [4]", "[3]"});
+  expect_error(
+      [&] {
+        biased_conv2d(small, Variable(Tensor::zeros({1, 1, 3, 4})), Variable(Tensor::zeros({4})), {}, small);
+      },
+      {"[biased_conv2d] residual is [1,2,2,3]", "[1,2,2,4]"});
   expect_error([&] { depthwise_conv2d(x, w); }, {"[depthwise_conv2d] channels differ"});
   expect_error([&] { add(x, small); }, {"[add] operands differ", "[8,6,6,64]", "[1,2,2,3]"});
   expect_error([&] { concat({x, small}); }, {"[concat] parts differ"});

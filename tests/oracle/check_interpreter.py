@@ -1,8 +1,9 @@
 """Checks the interpreter itself against facts from elsewhere.
 
 Photos: real weights on the photos of $TV_SHARED_DATA (default ../shared/data), both crops, against the totals of its
-README (at most two photos apart). torchvision, if installed: ResNet-50 logits and gradients in f64, batch statistics
-in use, with torchvision's first pool padded as TensorFlow does; agreement to 1e-10 of each tensor's scale.
+README (at most two photos apart). torchvision, if installed: loss and gradients of ResNet-50 and DenseNet-121 in f64, batch
+statistics in use, with torchvision's first pool of the ResNet padded as TensorFlow does and Keras' epsilon in the DenseNet;
+agreement to 1e-10 of each tensor's scale (at least 1e-3 of the largest gradient).
 """
 import argparse
 import csv
@@ -81,52 +82,84 @@ def torchvision_names(name):
     return f"{scope}.{'bn' if normalised else 'conv'}{parts[4][4:]}.{last}"
 
 
-def check_torchvision(spec):
+def densenet_names(name):
+    """Keras' variable name of a DenseNet -> torchvision's."""
+    *parts, last = name.split("/")
+    last = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias", "moving_mean": "running_mean",
+            "moving_variance": "running_var"}[last]
+    at = parts[0]
+    fixed = {"conv1": "features.conv0" if parts[-1] == "conv" else "features.norm0", "bn": "features.norm5",
+             "fc1000": "classifier"}
+    if at in fixed:
+        return f"{fixed[at]}.{last}"
+    if at.startswith("pool"):
+        number, kind = at[4:].split("_")
+        return f"features.transition{int(number) - 1}.{'norm' if kind == 'bn' else 'conv'}.{last}"
+    block, layer, number, kind = at.split("_")
+    number = int(number) + 1 if kind == "bn" else int(number)
+    return (f"features.denseblock{int(block[4:]) - 1}.denselayer{layer[5:]}."
+            f"{'norm' if kind == 'bn' else 'conv'}{number}.{last}")
+
+
+class SamePool(torch.nn.Module):
+    """3x3 maximum at stride 2, padded as TensorFlow's SAME."""
+
+    def forward(self, x):
+        total = [max((-(-n // 2) - 1) * 2 + 3 - n, 0) for n in x.shape[2:]]
+        pads = (total[1] // 2, total[1] - total[1] // 2, total[0] // 2, total[0] - total[0] // 2)
+        return torch.nn.functional.max_pool2d(torch.nn.functional.pad(x, pads, value=-float("inf")), 3, 2)
+
+
+def check_torchvision(name, spec):
+    """Loss, gradients and moving statistics of one step with batch statistics, against torchvision's own model."""
     try:
-        from torchvision.models import resnet50
+        from torchvision import models
     except ImportError:
         print("torchvision is not installed: skipped")
         return True
-    network = Network("resnet50_v1", spec, classes=10)
+    dense = name.startswith("densenet")
+    names_of = densenet_names if dense else torchvision_names
+    network = Network(name, spec, classes=10)
     values = {n: torch.from_numpy(v) for n, v in make_inputs.make_weights(network).items()}
     batch = make_inputs.make_batch(4, 65, 79, 10)
     images, labels = torch.from_numpy(batch["images"]), torch.from_numpy(batch["labels"])
-    model = resnet50(weights=None, num_classes=10).double().train()
+    model = getattr(models, name.removesuffix("_v1"))(weights=None, num_classes=10).double().train()
 
     def stored(name, value):
+        if value.dim() == 2:
+            return value.T
         if value.dim() != 4:
             return value
         return value[0, 0].T if "logits" in name else value.permute(3, 2, 0, 1)
 
-    state = {torchvision_names(n): stored(n, v) for n, v in values.items()}
+    state = {names_of(n): stored(n, v) for n, v in values.items()}
     model.load_state_dict(state, strict=False)
     assert set(model.state_dict()) - set(state) == {k for k in model.state_dict() if "num_batches" in k}
-
-    class SamePool(torch.nn.Module):
-        def forward(self, x):
-            total = [max((-(-n // 2) - 1) * 2 + 3 - n, 0) for n in x.shape[2:]]
-            pads = (total[1] // 2, total[1] - total[1] // 2, total[0] // 2, total[0] - total[0] // 2)
-            return torch.nn.functional.max_pool2d(torch.nn.functional.pad(x, pads, value=-float("inf")), 3, 2)
-
-    model.maxpool = SamePool()
+    for module in model.modules():
+        if dense and isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 1.001e-5
+    if not dense:
+        model.maxpool = SamePool()
     peer_loss = torch.nn.functional.cross_entropy(model(images.permute(0, 3, 1, 2)), labels, label_smoothing=0.1)
     peer_loss.backward()
     names = network.trainables()
-    for name in names:
-        values[name].requires_grad_(True)
+    for variable in names:
+        values[variable].requires_grad_(True)
     logits, _, updates = forward(network, values, images, training=True, bn_decay=0.9)
     loss = cross_entropy(logits, labels, 0.1)
     gradients = torch.autograd.grad(loss, [values[n] for n in names])
     peer = dict(model.named_parameters())
+    largest = max(p.grad.abs().max().item() for p in peer.values())
     worst = abs(loss.item() - peer_loss.item()) / abs(peer_loss.item())
-    for name, gradient in zip(names, gradients):
-        other = peer[torchvision_names(name)].grad
-        worst = max(worst, ((stored(name, gradient) - other).abs().max() / other.abs().max()).item())
+    for variable, gradient in zip(names, gradients):
+        other = peer[names_of(variable)].grad
+        scale = max(other.abs().max().item(), 1e-3 * largest)
+        worst = max(worst, (stored(variable, gradient) - other).abs().max().item() / scale)
     buffers = dict(model.named_buffers())
-    for name, value in updates.items():
-        other = buffers[torchvision_names(name)]
+    for variable, value in updates.items():
+        other = buffers[names_of(variable)]
         worst = max(worst, ((value - other).abs().max() / other.abs().max()).item())
-    print(f"ResNet-50 against torchvision, loss, {len(names)} gradients, {len(updates)} moving statistics: {worst:.2e}")
+    print(f"{name} against torchvision, loss, {len(names)} gradients, {len(updates)} moving statistics: {worst:.2e}")
     return worst < 1e-10
 
 
@@ -137,7 +170,7 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path(data))
     parser.add_argument("--spec", help="folder of the tables")
     options = parser.parse_args()
-    good = check_torchvision(options.spec)
+    good = all([check_torchvision(name, options.spec) for name in ("resnet50_v1", "densenet121")])
     if options.data.is_dir():
         good = check_photos(options.data, options.spec) and good
     else:

@@ -7,6 +7,8 @@ Of a tensor b with n entries, flat index i in the stored (row-major) order:
     entry k        b at floor(k n / 4) + floor(n / 8)                                                (k = 0..3)
 with splitmix64 as in make_inputs.py. Activations and ema hold 4 numbers [norm, maximum, 2 projections], everything else
 10: [norm, maximum, 4 projections, 4 entries]. Only the first and the last step are kept (ema: the last) and all losses.
+`--brief` keeps 4 numbers of the activations and gradients of the first step alone, and all losses: what an update did is
+in the losses that follow it. `--brief losses` keeps the losses alone.
 JSON: {"format": 1, "settings": {...}, "losses": [one a step], "tensors": {name: n}, "steps": {"0": {name: [numbers]}}}.
 
 `--check FILE` compares a folder with a fingerprint: every number within tol * scale, where
@@ -40,9 +42,13 @@ def entry_positions(count):
     return [k * count // 4 + count // 8 for k in range(4)]
 
 
-def level(name, step, last):
+def level(name, step, last, brief=False):
     """How much of a tensor is kept: everything in the first and the last step (ema in the last alone)."""
     kind = name.split("/", 1)[0]
+    if brief == "losses":
+        return "none"
+    if brief:
+        return "none" if step > 0 or kind in ("weight", "ema") else "short"
     if step not in (0, last) or (kind == "ema" and step != last):
         return "none"
     return "short" if kind in ("activation", "ema") else "full"
@@ -58,7 +64,7 @@ def numbers(values, how):
     return result
 
 
-def fingerprint(folder, settings):
+def fingerprint(folder, settings, brief=False):
     paths = sorted(folder.glob("step_*.safetensors"))
     if not paths:
         raise SystemExit(f"{folder}: no step_*.safetensors")
@@ -68,7 +74,7 @@ def fingerprint(folder, settings):
         with safe_open(str(path), "np") as file:
             result["losses"].append(float(file.get_tensor("loss").reshape(-1)[0]))
             for name in sorted(file.keys()):
-                how = level(name, step, len(paths) - 1)
+                how = level(name, step, len(paths) - 1, brief)
                 if how == "none":
                     continue
                 values = file.get_tensor(name)
@@ -126,9 +132,11 @@ def main():
     parser.add_argument("--check", help="fingerprint to compare with")
     parser.add_argument("--tol", type=float, default=1e-9)
     parser.add_argument("--settings", default="{}", help="JSON object kept in the fingerprint: how to make the trace")
+    parser.add_argument("--brief", nargs="?", const=True, choices=("losses",),
+                        help="activations and gradients of the first step alone, or nothing but the losses")
     options = parser.parse_args()
     if options.out:
-        dump_json(fingerprint(options.folder, json.loads(options.settings)), options.out)
+        dump_json(fingerprint(options.folder, json.loads(options.settings), options.brief), options.out)
     if options.check:
         golden = json.loads(pathlib.Path(options.check).read_text())
         worst, where = check(options.folder, golden, options.tol)

@@ -21,10 +21,27 @@ TRAIN = dict(mode="train", steps=5, classes=10, width=1.0, layout="paper", momen
              bn_decay=0.9, ema=0.9999, label_smoothing=0.0, decay_set="all", lr=0.002,
              batch_size=8, height=65, image_width=79, seed=0)
 EVAL = dict(TRAIN, mode="eval", steps=1, batch_size=2)
+# Networks of many layers: a few steps, and not every number of them.
+BRIEF = dict(TRAIN, steps=3, decay_set="slim", lr=2e-4, batch_size=4, brief=True)
 GOLDENS = {
     "mobilenet_v1": dict(TRAIN, network="mobilenet_v1", decay_set="conv_fc"),
     "mobilenet_v2": dict(TRAIN, network="mobilenet_v2", decay_set="slim", label_smoothing=0.1, ema=0.99),
     "resnet50_v1": dict(TRAIN, network="resnet50_v1", lr=5e-5, batch_size=4),
+    "inception_v1": dict(BRIEF, network="inception_v1"),
+    "bn_inception": dict(BRIEF, network="bn_inception"),
+    "inception_v3": dict(BRIEF, network="inception_v3", steps=2, batch_size=8, label_smoothing=0.1, height=155,
+                         image_width=155, auxiliary_head=True, image_size=155),
+    "inception_v4": dict(BRIEF, network="inception_v4", steps=2, height=123, image_width=107),
+    "inception_resnet_v2": dict(BRIEF, network="inception_resnet_v2", steps=2, height=123, image_width=107),
+    "densenet121": dict(BRIEF, network="densenet121", height=97, image_width=97),
+    "densenet169": dict(BRIEF, network="densenet169", height=97, image_width=97, batch_size=2, brief="losses"),
+    "densenet201": dict(BRIEF, network="densenet201", height=97, image_width=97, batch_size=2, brief="losses"),
+    "nasnet_a_mobile": dict(BRIEF, network="nasnet_a_mobile", height=97, image_width=97),
+    "nasnet_a_large": dict(BRIEF, network="nasnet_a_large", height=97, image_width=97, batch_size=2, brief="losses"),
+    **{f"{name}.eval": dict(EVAL, network=name)
+       for name in ("densenet121", "densenet169", "densenet201", "nasnet_a_large")},
+    "nasnet_a_mobile.eval": dict(EVAL, network="nasnet_a_mobile", height=97, image_width=97, auxiliary_head=True,
+                                 image_size=97),
     "mobilenet_v1_025.eval": dict(EVAL, network="mobilenet_v1", width=0.25),
     "mobilenet_v2_140.eval": dict(EVAL, network="mobilenet_v2_140"),
     "resnet50_v1.public.eval": dict(EVAL, network="resnet50_v1", layout="public"),
@@ -36,7 +53,8 @@ TRACE_ONLY = ("mode", "steps", "lr", "momentum", "weight_decay", "decay_set", "b
 
 
 def flags(settings, leave_out):
-    return [f"--{key.replace('_', '-')}={value}" for key, value in settings.items() if key not in leave_out]
+    kept = {key.replace("_", "-"): value for key, value in settings.items() if key not in (*leave_out, "brief")}
+    return [f"--{key}" if value is True else f"--{key}={value}" for key, value in kept.items()]
 
 
 def run(script, *arguments):
@@ -63,7 +81,9 @@ def main():
         common = [*flags(settings, INPUT_ONLY), *spec, "--batch", batch]
         run("train_trace.py", *common, "--weights", weights, "--dump", trace)
         golden = options.out / f"{name}.json"
-        run("fingerprint.py", trace, "--out", golden, "--settings", json.dumps(settings))
+        run("fingerprint.py", trace, "--out", golden, "--settings", json.dumps(settings),
+            *(["--brief", settings["brief"]] if isinstance(settings.get("brief"), str) else
+              ["--brief"] if settings.get("brief") else []))
         if options.sensitivity:
             rng = np.random.default_rng(1)
             moved = {k: v * (1 + 2.0**-52 * rng.choice([-1.0, 1.0], v.shape)) for k, v in load_file(weights).items()}

@@ -4,8 +4,8 @@
                    z = (z ^ z >> 27) * 0x94D049BB133111EB; z ^ z >> 31            (all modulo 2^64)
     u(t, i) = (splitmix64(((t + seed * 2^17) << 40) + i) >> 11) * 2^-53            in [0, 1)
 
-t is the variable's 0-based row in `<network>.tsv`, i the flat index in the stored layout. Values:
-convolution, depthwise and fully connected weights (2u - 1) * sqrt(6 / fan_in), fan_in = kh*kw*cin, kh*kw, in;
+t is the variable's 0-based row in `<network>.tsv`, counted without the rows of an auxiliary head that is left out, i the
+flat index in the stored layout. Values: convolution, depthwise and fully connected weights (2u - 1) * sqrt(6 / fan_in), fan_in = kh*kw*cin, kh*kw, in;
 gamma 0.5 + u; beta, biases and moving mean (2u - 1) * 0.1; moving variance 0.5 + u; images (t = 100000) 2u - 1;
 labels (t = 100001) floor(u * classes). f32 files hold these values rounded once.
 """
@@ -15,7 +15,7 @@ import math
 import numpy as np
 from safetensors.numpy import save_file
 
-from ops_interpreter import Network, add_network_options
+from ops_interpreter import add_network_options, network_of
 
 IMAGES, LABELS = 100000, 100001
 
@@ -70,7 +70,7 @@ def main():
     parser.add_argument("--weights", metavar="FILE", help="weights to write")
     parser.add_argument("--batch", metavar="FILE", help="batch to write")
     options = parser.parse_args()
-    network = Network(options.network, options.spec, options.classes, options.width, options.layout)
+    network = network_of(options)
     kind = {"f32": np.float32, "f64": np.float64}[options.dtype]
     if options.weights:
         save_file({n: v.astype(kind) for n, v in make_weights(network, options.seed).items()}, options.weights)

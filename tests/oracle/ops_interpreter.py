@@ -17,7 +17,10 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-NETWORKS = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v2_140", "resnet50_v1", "resnet101_v1", "resnet152_v1")
+NETWORKS = ("inception_v1", "bn_inception", "inception_v3", "inception_v4", "inception_resnet_v2",
+            "mobilenet_v1", "mobilenet_v2", "mobilenet_v2_140", "resnet50_v1", "resnet101_v1", "resnet152_v1",
+            "densenet121", "densenet169", "densenet201", "nasnet_a_mobile", "nasnet_a_large")
+AUXILIARY_WEIGHT = 0.4  # of the auxiliary head's cross-entropy in the loss
 MOVING = ("bn_moving_mean", "bn_moving_variance")
 DTYPES = {"f32": torch.float32, "f64": torch.float64}
 
@@ -38,10 +41,37 @@ def scaled(channels, width):
     return channels if width == 1.0 else max(int(channels * width), 8)
 
 
-class Network:
-    """The rows and variables of one network, with class count and width multiplier applied to the shapes."""
+def map_sizes(rows, side):
+    """Height of every row's output, by id, for square images of this side."""
+    heights = {}
+    for row in rows:
+        if row["op"] == "input":
+            heights[row["id"]] = side
+            continue
+        height = heights[row["inputs"].split(",")[0]]
+        if row["kernel"] and row["feature"] != "1":
+            kernel, stride = pair(row["kernel"])[0], pair(row["stride"])[0]
+            height = -(-height // stride) if row["padding"] == "SAME" else (height - kernel) // stride + 1
+        heights[row["id"]] = height
+    return heights
 
-    def __init__(self, name, spec=None, classes=None, width=1.0, layout="paper"):
+
+def rows_of_logits(rows):
+    """The rows that the logits depend on: without auxiliary heads and what they alone read."""
+    needed = {rows[-1]["id"]}
+    for row in reversed(rows):
+        if row["id"] in needed:
+            needed.update(row["inputs"].split(","))
+    return [row for row in rows if row["id"] in needed]
+
+
+class Network:
+    """The rows and variables of one network, with class count and width multiplier applied to the shapes.
+
+    `auxiliary` is the side of the images that the auxiliary head is made for; 0 leaves the head out. The head's last
+    convolution spans its map, so its kernel depends on that side. Variables are numbered without those left out."""
+
+    def __init__(self, name, spec=None, classes=None, width=1.0, layout="paper", auxiliary=0):
         if name not in NETWORKS:
             raise SystemExit(f"unknown network {name}: one of {', '.join(NETWORKS)}")
         if width != 1.0 and name != "mobilenet_v1":
@@ -50,12 +80,27 @@ class Network:
         suffix = ".public_checkpoint" if layout == "public" else ""
         self.name = name
         self.rows = read_table(folder / f"{name}{suffix}.ops.tsv")
-        self.variables = []  # (name, kind, shape, row) with row the 0-based row of the table
-        for index, row in enumerate(read_table(folder / f"{name}.tsv")):
-            if row["group"] == "aux":
+        whole_map = {}  # name of the auxiliary head's last convolution -> its kernel at this image size
+        if auxiliary:
+            heights = map_sizes(self.rows, auxiliary)
+            for row in self.rows:
+                if row["group"] == "aux" and row["op"] == "conv" and row["padding"] == "VALID":
+                    side = heights[row["inputs"]]
+                    whole_map[row["name"]] = side
+                    row["kernel"] = f"{side}x{side}"
+        else:
+            self.rows = rows_of_logits(self.rows)
+        self.auxiliary_id = next((r["id"] for r in reversed(self.rows) if r["group"] == "aux"), None)
+        self.variables = []  # (name, kind, shape, number)
+        for row in read_table(folder / f"{name}.tsv"):
+            if row["group"] == "aux" and not auxiliary:
                 continue
             shape = [int(n) for n in row["shape"].split(",")]
-            is_logits = row["group"] == "logits"
+            scope = row["name"].rsplit("/", 1)[0]
+            if scope in whole_map and row["kind"] == "conv_weight":
+                shape[:2] = [whole_map[scope]] * 2
+            # In an auxiliary head too, the classifier is what has a bias.
+            is_logits = row["group"] == "logits" or (row["group"] == "aux" and self.has_bias(folder, name, scope))
             for axis in range(len(shape)):
                 spatial = len(shape) == 4 and axis < 2
                 multiplier = row["kind"] == "depthwise_weight" and axis == 3
@@ -66,10 +111,14 @@ class Network:
                     shape[axis] = classes or shape[axis]
                 else:
                     shape[axis] = scaled(shape[axis], width)
-            self.variables.append((row["name"], row["kind"], tuple(shape), index))
+            self.variables.append((row["name"], row["kind"], tuple(shape), len(self.variables)))
         self.l2_slim = {r["name"]: float(r["l2_slim"]) for r in read_table(folder / f"{name}.tsv")}
         self.classes = self.variables[-1][2][-1]
         self.feature_id = next(r["id"] for r in self.rows if r["feature"] == "1")
+
+    @staticmethod
+    def has_bias(folder, name, scope):
+        return any(row["name"] == f"{scope}/biases" for row in read_table(folder / f"{name}.tsv"))
 
     def trainables(self):
         return [name for name, kind, _, _ in self.variables if kind not in MOVING]
@@ -134,30 +183,50 @@ def depthwise(x, weight, stride):
     return y
 
 
+def parameter(values, *names):
+    """The variable under the first of these names that exists."""
+    return next(values[name] for name in names if name in values)
+
+
 def batch_norm(x, values, scope, epsilon, training, decay, updates):
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta per channel. Training: the batch's mean and biased variance
     normalise; the moving average receives the mean and variance * N / max(N - 1, 1)."""
     def channel(v):
         return v.reshape(1, -1, 1, 1)
 
-    moving_mean = values[f"{scope}/BatchNorm/moving_mean"]
-    moving_variance = values[f"{scope}/BatchNorm/moving_variance"]
+    moving_mean = values[f"{scope}/moving_mean"]
+    moving_variance = values[f"{scope}/moving_variance"]
     if training:
         count = x.shape[0] * x.shape[2] * x.shape[3]
         mean = x.sum(dim=(0, 2, 3)) / count
         variance = ((x - channel(mean)) ** 2).sum(dim=(0, 2, 3)) / count
         unbiased = variance.detach() * (count / max(count - 1, 1))
-        updates[f"{scope}/BatchNorm/moving_mean"] = decay * moving_mean + (1 - decay) * mean.detach()
-        updates[f"{scope}/BatchNorm/moving_variance"] = decay * moving_variance + (1 - decay) * unbiased
+        updates[f"{scope}/moving_mean"] = decay * moving_mean + (1 - decay) * mean.detach()
+        updates[f"{scope}/moving_variance"] = decay * moving_variance + (1 - decay) * unbiased
     else:
         mean, variance = moving_mean, moving_variance
     y = (x - channel(mean)) / torch.sqrt(channel(variance) + epsilon)
-    return y * channel(values[f"{scope}/BatchNorm/gamma"]) + channel(values[f"{scope}/BatchNorm/beta"])
+    return y * channel(values[f"{scope}/gamma"]) + channel(values[f"{scope}/beta"])
 
 
-def forward(network, values, images, training=False, bn_decay=0.9, record=None):
+def average_pool(x, row):
+    """Mean over each window's pixels inside the map: the sum of the window divided by how many there are."""
+    kernel, stride = pair(row["kernel"]), pair(row["stride"])
+
+    def window_sum(v):
+        v = pad_for(v, row, kernel, stride)
+        height, width = ((n - k) // s + 1 for n, k, s in zip(v.shape[2:], kernel, stride))
+        return sum(v[:, :, dy : dy + (height - 1) * stride[0] + 1 : stride[0],
+                     dx : dx + (width - 1) * stride[1] + 1 : stride[1]]
+                   for dy in range(kernel[0]) for dx in range(kernel[1]))
+
+    return window_sum(x) / window_sum(torch.ones_like(x[:1, :1]))
+
+
+def forward(network, values, images, training=False, bn_decay=0.9, record=None, auxiliary=None):
     """Runs all rows on `images` [N,H,W,3]. Returns (logits [N,K], feature [N,C], updates of the moving statistics);
-    `record`, if given, receives `<id>:<name>` -> the row's output [N,H,W,C]. Dropout is the identity."""
+    `record`, if given, receives `<id>:<name>` -> the row's output [N,H,W,C], and the list `auxiliary` the scores [N,K] of
+    the auxiliary head, if there is one. Dropout is the identity."""
     outputs, updates = {}, {}
     for row in network.rows:
         ins = [outputs[i] for i in row["inputs"].split(",")] if row["inputs"] else []
@@ -168,8 +237,9 @@ def forward(network, values, images, training=False, bn_decay=0.9, record=None):
             kernel, stride = pair(row["kernel"]), pair(row["stride"])
             x = pad_for(ins[0], row, kernel, stride)
             if op == "conv":
-                scope = name
-                weight = values[f"{name}/weights"]
+                separable = name.endswith("/pointwise")  # second half of a separable convolution
+                scope = name.rsplit("/", 1)[0] if separable else name
+                weight = parameter(values, f"{name}_weights" if separable else f"{name}/weights", f"{name}/kernel")
                 if tuple(weight.shape[:2]) != kernel:
                     raise SystemExit(f"{name}: weight {tuple(weight.shape)} is not {kernel}")
                 y = F.conv2d(x, weight.permute(3, 2, 0, 1), stride=stride)
@@ -179,8 +249,13 @@ def forward(network, values, images, training=False, bn_decay=0.9, record=None):
             if row["bias"] == "1":
                 y = y + values[f"{scope}/biases"].reshape(1, -1, 1, 1)
             if row["bn_eps"]:
-                y = batch_norm(y, values, scope, float(row["bn_eps"]), training, bn_decay, updates)
+                y = batch_norm(y, values, f"{scope}/BatchNorm", float(row["bn_eps"]), training, bn_decay, updates)
             y = activate(y, row["act"])
+        elif op == "bn":
+            y = batch_norm(ins[0], values, name, float(row["bn_eps"]), training, bn_decay, updates)
+        elif op == "crop":
+            top, left = (int(p) for p in row["arg"].split(","))
+            y = ins[0][:, :, top:, left:]
         elif op == "relu":
             y = activate(ins[0], "relu")
         elif op == "add":
@@ -193,6 +268,16 @@ def forward(network, values, images, training=False, bn_decay=0.9, record=None):
             y = F.max_pool2d(pad_for(ins[0], row, kernel, stride, -float("inf")), kernel, stride)
         elif op == "globalavgpool" or (op == "avgpool" and row["feature"] == "1"):
             y = ins[0].mean(dim=(2, 3), keepdim=True)  # a true global mean at every image size
+        elif op == "avgpool":
+            y = average_pool(ins[0], row)
+        elif op == "concat":
+            y = torch.cat(ins, dim=1)
+        elif op == "scale":
+            y = ins[0] * float(row["arg"])
+        elif op == "fc":
+            y = ins[0].flatten(1) @ parameter(values, f"{name}/weights", f"{name}/kernel")
+            y = y + parameter(values, f"{name}/biases", f"{name}/bias")
+            y = y.reshape(*y.shape, 1, 1)
         elif op in ("dropout", "flatten"):
             y = ins[0]
         else:
@@ -201,6 +286,8 @@ def forward(network, values, images, training=False, bn_decay=0.9, record=None):
         if record is not None:
             record[f"{row['id']}:{name}"] = y.detach().permute(0, 2, 3, 1).contiguous()
     logits = outputs[network.rows[-1]["id"]].flatten(1)
+    if auxiliary is not None and network.auxiliary_id:
+        auxiliary.append(outputs[network.auxiliary_id].flatten(1))
     return logits, outputs[network.feature_id].flatten(1), updates
 
 
@@ -228,8 +315,18 @@ def add_network_options(parser):
     parser.add_argument("--classes", type=int, help="size of the logits layer (default: the table's)")
     parser.add_argument("--width", type=float, default=1.0, help="MobileNet v1's width multiplier")
     parser.add_argument("--layout", choices=("paper", "public"), default="paper", help="ResNet: which ops table")
+    parser.add_argument("--auxiliary-head", action="store_true", help="with the head, made for --image-size")
+    parser.add_argument("--image-size", type=int, default=0, help="side of the images an auxiliary head is made for")
     parser.add_argument("--spec", help="folder of the tables (default $TV_SPEC or ../shared/spec/networks)")
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="f64")
+
+
+def network_of(options):
+    """The network that the options of `add_network_options` name."""
+    if options.auxiliary_head and not options.image_size:
+        raise SystemExit("--auxiliary-head needs --image-size")
+    return Network(options.network, options.spec, options.classes, options.width, options.layout,
+                   options.image_size if options.auxiliary_head else 0)
 
 
 def main():
@@ -240,7 +337,7 @@ def main():
     parser.add_argument("--mode", choices=("train", "eval"), default="eval")
     arguments = parser.parse_args()
     dtype = DTYPES[arguments.dtype]
-    network = Network(arguments.network, arguments.spec, arguments.classes, arguments.width, arguments.layout)
+    network = network_of(arguments)
     record = {}
     with torch.no_grad():
         images = load_file(arguments.batch)["images"].to(dtype)

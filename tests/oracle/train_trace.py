@@ -1,6 +1,6 @@
 """Training trace by the independent interpreter: the same options and the same output files as `tv_audit trace`.
 
-Each step: total loss = mean softmax cross-entropy + weight_decay * 0.5 * sum of |w|^2 over the decay set; gradients by
+Each step: total loss = mean softmax cross-entropy (+ 0.4 times that of an auxiliary head) + weight_decay * 0.5 * sum of |w|^2 over the decay set; gradients by
 PyTorch's autograd; Nesterov momentum v = m v + g, w = w - lr (g + m v); then the moving statistics of batch norm; then
 the moving average of all of these, ema = d ema + (1 - d) value, started at the initial weights. Dropout is off.
 `--mode eval` normalises with the moving statistics and stops after the loss: no gradients, nothing is updated.
@@ -14,7 +14,8 @@ import pathlib
 import torch
 from safetensors.torch import load_file, save_file
 
-from ops_interpreter import DTYPES, MOVING, Network, add_network_options, cross_entropy, forward
+from ops_interpreter import (AUXILIARY_WEIGHT, DTYPES, MOVING, add_network_options, cross_entropy, forward,
+                             network_of)
 
 
 def train_steps(network, values, images, labels, options):
@@ -29,8 +30,11 @@ def train_steps(network, values, images, labels, options):
         record = {}
         for name in trainables:
             values[name] = values[name].detach().requires_grad_(training)
-        logits, feature, updates = forward(network, values, images, training, options.bn_decay, record)
+        heads = []
+        logits, feature, updates = forward(network, values, images, training, options.bn_decay, record, heads)
         loss = cross_entropy(logits, labels, options.label_smoothing)
+        for scores in heads if training else []:
+            loss = loss + AUXILIARY_WEIGHT * cross_entropy(scores, labels, options.label_smoothing)
         if options.weight_decay:
             loss = loss + options.weight_decay * 0.5 * sum((values[name] ** 2).sum() for name in decayed)
         dump = {f"activation/{key}": value for key, value in record.items()}
@@ -80,7 +84,7 @@ def main():
     if options.threads:
         torch.set_num_threads(options.threads)
     dtype = DTYPES[options.dtype]
-    network = Network(options.network, options.spec, options.classes, options.width, options.layout)
+    network = network_of(options)
     values = network.load(options.weights, dtype)
     batch = load_file(options.batch)
     images, labels = batch["images"].to(dtype), batch["labels"]

@@ -35,6 +35,7 @@ inline Outcome run(const std::string& folder, Index steps, Device device = Devic
   NetworkOptions options;
   options.classes = 3;
   options.width = 0.25;
+  options.dropout_keep = 0.8;
   const auto network = make_network("mobilenet_v1", options);
   initialise(network->parameters(), 1);
   network->to(device);
@@ -42,7 +43,6 @@ inline Outcome run(const std::string& folder, Index steps, Device device = Devic
   how.schedule.kind = Schedule::Kind::constant;
   how.schedule.base = 1e-4;
   how.ema_decay = 0.9;
-  how.dropout_keep = 0.8;
   Trainer trainer(network, how);
   data::LoaderOptions load;
   load.batch_size = 4;

@@ -16,9 +16,10 @@ using namespace tinyvision;
 using op_test::expect_close;
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
-std::shared_ptr<Network> tiny_network(DType dtype = DType::f32, std::uint64_t seed = 7) {
+std::shared_ptr<Network> tiny_network(DType dtype = DType::f32, std::uint64_t seed = 7, double dropout_keep = 1) {
   NetworkOptions options;
   options.classes = 3;
+  options.dropout_keep = dropout_keep;
   options.width = 0.25;
   options.dtype = dtype;
   const auto network = make_network("mobilenet_v1", options);
@@ -104,10 +105,9 @@ TEST(Trainer, ThreadsDoNotChangeABit) {
       options.weight_decay = 1e-3;
       options.decay_set = DecaySet::all;
       options.ema_decay = 0.9;
-      options.dropout_keep = 0.8;
       options.label_smoothing = 0.1;
       options.fused = fused;
-      Trainer trainer(tiny_network(), options);
+      Trainer trainer(tiny_network(DType::f32, 7, 0.8), options);
       for (std::uint64_t t = 0; t < 3; ++t) trainer.step(make_batch(5, t).images, make_batch(5, t).labels);
       if (threads == 1) {
         expected = copy_of(trainer.state_tensors());
@@ -213,21 +213,57 @@ TEST(Trainer, AverageFollowsWeightsAndStatistics) {
   EXPECT_EQ(Trainer(tiny_network(), constant_rate(0.1)).ema(), nullptr);
 }
 
+// The loss of an auxiliary head counts 0.4, and its gradients are those of 0.4 of its cross-entropy.
+TEST(Trainer, AddsTheAuxiliaryLoss) {
+  NetworkOptions how = NetworkOptions::paper(3);
+  how.dtype = DType::f64;
+  how.auxiliary_head = true;
+  how.image_size = 107;
+  const auto make = [&] {
+    const auto network = make_network("inception_v3", how);
+    initialise(network->parameters(), 7);
+    return network;
+  };
+  const Batch batch = make_batch(2, 0, DType::f64, 107);
+  const auto network = make();
+  Context context;
+  context.training = true;
+  const Outputs outputs = network->forward(Variable(batch.images), context);
+  const Variable main = softmax_cross_entropy(outputs.logits, batch.labels, 0.1);
+  const Variable auxiliary = softmax_cross_entropy(outputs.aux_logits, batch.labels, 0.1);
+  const double expected = main.value().item() + 0.4 * auxiliary.value().item();
+  backward(auxiliary);  // reaches the auxiliary logits through nothing else
+
+  TrainerOptions options = constant_rate(0.05);
+  options.label_smoothing = 0.1;
+  Trainer trainer(make(), options);
+  EXPECT_NEAR(trainer.compute_gradients(batch.images, batch.labels).cross_entropy, expected, 1e-12);
+  int compared = 0;
+  for (std::size_t i = 0; i < network->parameters().size(); ++i) {
+    const Parameter& p = network->parameters()[i];
+    if (p.group != ParameterGroup::aux || !p.trainable()) continue;
+    const Tensor whole = p.variable.gradient().clone();
+    scale_into(p.variable.gradient(), 0.4, whole, false);
+    expect_close(trainer.network()->parameters()[i].variable.gradient(), whole, 1e-12, p.name);
+    ++compared;
+  }
+  EXPECT_EQ(compared, 8);
+}
+
 TEST(Trainer, ResumesBitForBit) {
   TrainerOptions options;
   options.schedule = {.kind = Schedule::Kind::cosine, .base = 0.1, .steps = 6, .warmup_steps = 2};
   options.ema_decay = 0.9;
-  options.dropout_keep = 0.7;
   options.seed = 5;
   const auto run = [](Trainer& trainer, std::uint64_t begin, std::uint64_t end) {
     for (std::uint64_t t = begin; t < end; ++t) trainer.step(make_batch(6, t).images, make_batch(6, t).labels);
   };
-  Trainer whole(tiny_network(), options);
+  Trainer whole(tiny_network(DType::f32, 7, 0.7), options);
   run(whole, 0, 3);
   const NamedTensors saved = copy_of(whole.state_tensors());
   run(whole, 3, 6);
 
-  Trainer resumed(tiny_network(DType::f32, 1234), options);  // other weights, to be replaced
+  Trainer resumed(tiny_network(DType::f32, 1234, 0.7), options);  // other weights, to be replaced
   const NamedTensors target = resumed.state_tensors();
   ASSERT_EQ(target.size(), saved.size());
   for (std::size_t i = 0; i < saved.size(); ++i) {

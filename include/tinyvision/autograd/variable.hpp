@@ -137,6 +137,8 @@ class Variable {
   const std::shared_ptr<Node>& node() const { return state().node; }
   /// True when both handles mean the same variable.
   bool same(const Variable& other) const { return state_ == other.state_; }
+  /// Equal for handles of the same variable, and for no others while one of them lives.
+  const void* identity() const { return state_.get(); }
 
   /// The result of an op: records a node when recording is on and some input requires a gradient.
   static Variable result(std::string name, Tensor value, std::vector<Variable> inputs,

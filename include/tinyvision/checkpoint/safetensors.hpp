@@ -2,9 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
-#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -12,88 +9,16 @@
 #include <vector>
 
 #include "tinyvision/checkpoint/safetensors_header.hpp"
-#include "tinyvision/core/digest.hpp"
+#include "tinyvision/checkpoint/weight_tensors.hpp"
 #include "tinyvision/core/files.hpp"
-#include "tinyvision/core/tensor.hpp"
-#include "tinyvision/core/text.hpp"
 
 TINYVISION_BEGIN
 namespace checkpoint {
 
-static_assert(std::endian::native == std::endian::little, "safetensors files are little endian");
-
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-using Metadata = std::map<std::string, std::string>;
-
 /// The contents of a file.
-struct Safetensors {
-  NamedTensors tensors;  ///< in the order of the file's header
-  Metadata metadata;
-  std::string sha256;  ///< of the whole file
-  std::string path;
-
-  /// The tensor of that name, or nullptr.
-  const Tensor* find(std::string_view name) const {
-    for (const auto& [key, tensor] : tensors)
-      if (key == name) return &tensor;
-    return nullptr;
-  }
-  /// The tensor of that name. Throws UsageError with the nearest names when there is none.
-  const Tensor& tensor(std::string_view name) const {
-    if (const Tensor* found = find(name)) return *found;
-    fail_usage("safetensors", path, ": no tensor '", name, "'", suggestion(name, names()));
-  }
-  std::vector<std::string> names() const {
-    std::vector<std::string> all;
-    for (const auto& [key, tensor] : tensors) all.push_back(key);
-    return all;
-  }
-};
+using Safetensors = WeightFile;
 
 namespace detail {
-
-/// IEEE-754 binary16 to binary32, exact for every value; NaN keeps its payload.
-inline float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = (half & 0x8000u) << 16, exponent = (half >> 10) & 31u, fraction = half & 0x3ffu;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (fraction << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (fraction << 13));
-  const float magnitude = static_cast<float>(fraction) * 0x1p-24f;  // subnormal or zero
-  return sign != 0 ? -magnitude : magnitude;
-}
-
-/// Elements stored as From, at any alignment, converted one by one.
-template <class From, class To, class Convert>
-void widen(const char* source, const Tensor& target, Convert convert) {
-  To* out = target.data<To>();
-  for (Index i = 0; i < target.count(); ++i) {
-    From value;
-    std::memcpy(&value, source + static_cast<std::size_t>(i) * sizeof(From), sizeof(From));
-    out[i] = convert(value);
-  }
-}
-
-inline Tensor read_stored_tensor(const StoredTensor& stored, const char* source) {
-  Shape shape;
-  for (const std::uint64_t extent : stored.shape) shape.push_back(static_cast<Index>(extent));
-  const Tensor t = Tensor::empty(shape, find_stored_type(stored.dtype)->in_memory);
-  const auto integer = [](auto value) { return static_cast<std::int64_t>(value); };
-  if (stored.dtype == "F16") {
-    widen<std::uint16_t, float>(source, t, half_to_float);
-  } else if (stored.dtype == "I8") {
-    widen<std::int8_t, std::int64_t>(source, t, integer);
-  } else if (stored.dtype == "I16") {
-    widen<std::int16_t, std::int64_t>(source, t, integer);
-  } else if (stored.dtype == "I32") {
-    widen<std::int32_t, std::int64_t>(source, t, integer);
-  } else if (stored.dtype == "U16") {
-    widen<std::uint16_t, std::int64_t>(source, t, integer);
-  } else if (stored.dtype == "U32") {
-    widen<std::uint32_t, std::int64_t>(source, t, integer);
-  } else if (t.bytes() > 0) {
-    std::memcpy(t.raw(), source, t.bytes());
-  }
-  return t;
-}
 
 inline const char* stored_name(DType dtype) {
   switch (dtype) {
@@ -120,10 +45,13 @@ inline std::string json_string(const std::string& text) {
 /// parse_safetensors_header). `sha256` stays empty.
 inline Safetensors parse_safetensors(std::string_view file, const std::string& path) {
   const SafetensorsHeader header = parse_safetensors_header(file, path);
-  Safetensors out{{}, header.metadata, {}, path};
-  for (const StoredTensor& stored : header.tensors)
-    out.tensors.emplace_back(stored.name,
-                             detail::read_stored_tensor(stored, file.data() + header.data_begin + stored.begin));
+  Safetensors out{{}, header.metadata, {}, path, "safetensors"};
+  for (const StoredTensor& stored : header.tensors) {
+    Shape shape;
+    for (const std::uint64_t extent : stored.shape) shape.push_back(static_cast<Index>(extent));
+    out.tensors.emplace_back(stored.name, decode_elements(*find_stored_type(stored.dtype), shape,
+                                                          file.data() + header.data_begin + stored.begin));
+  }
   return out;
 }
 

@@ -9,11 +9,8 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cstdint>
 #include <iterator>
-#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -22,45 +19,13 @@
 #include <utility>
 #include <vector>
 
-#include "tinyvision/core/dtype.hpp"
-#include "tinyvision/core/shape.hpp"
+#include "tinyvision/checkpoint/stored_type.hpp"
 
 TINYVISION_BEGIN
 namespace checkpoint {
 
 /// Longest header that a reader accepts, so that a wrong length cannot ask for all memory.
 inline constexpr std::uint64_t safetensors_header_limit = 100'000'000;
-
-/// Element types of the format. `in_memory` is what a Tensor holds after reading: F16 widens to f32 and the narrow
-/// integers to i64, which is exact; `readable` is false for types that the format has and a Tensor cannot hold.
-struct StoredType {
-  std::string_view name;
-  std::size_t size = 0;
-  bool readable = false;
-  DType in_memory = DType::f32;
-};
-
-/// The stored type of that name, or nullptr.
-inline const StoredType* find_stored_type(std::string_view name) {
-  static constexpr std::array<StoredType, 15> types{{{"F32", 4, true, DType::f32},
-                                                     {"F16", 2, true, DType::f32},
-                                                     {"BF16", 2, true, DType::bf16},
-                                                     {"F64", 8, true, DType::f64},
-                                                     {"U8", 1, true, DType::u8},
-                                                     {"I64", 8, true, DType::i64},
-                                                     {"I8", 1, true, DType::i64},
-                                                     {"I16", 2, true, DType::i64},
-                                                     {"I32", 4, true, DType::i64},
-                                                     {"U16", 2, true, DType::i64},
-                                                     {"U32", 4, true, DType::i64},
-                                                     {"U64", 8},
-                                                     {"BOOL", 1},
-                                                     {"F8_E4M3", 1},
-                                                     {"F8_E5M2", 1}}};
-  for (const StoredType& type : types)
-    if (type.name == name) return &type;
-  return nullptr;
-}
 
 /// One tensor of a header. Offsets count from the end of the header.
 struct StoredTensor {
@@ -224,11 +189,6 @@ struct WatchedIterator {
   friend bool operator==(const WatchedIterator& a, const WatchedIterator& b) { return a.at == b.at; }
 };
 
-/// a * b; false when it does not fit.
-inline bool multiply(std::uint64_t a, std::uint64_t b, std::uint64_t& product) {
-  return !__builtin_mul_overflow(a, b, &product);
-}
-
 /// Checks type, shape and extent of one tensor.
 inline void check_stored_tensor(const StoredTensor& t, std::uint64_t data_bytes, const std::string& path) {
   const auto refuse = [&](const auto&... why) { fail_usage("safetensors", path, ": tensor '", t.name, "': ", why...); };
@@ -236,14 +196,12 @@ inline void check_stored_tensor(const StoredTensor& t, std::uint64_t data_bytes,
   if (type == nullptr) refuse("unknown dtype '", t.dtype, "'");
   if (t.begin > t.end) refuse("data_offsets [", t.begin, ",", t.end, "] end before they begin");
   if (t.end > data_bytes) refuse("data_offsets [", t.begin, ",", t.end, "] exceed the ", data_bytes, " bytes of data");
-  std::uint64_t bytes = type->size;
-  for (const std::uint64_t extent : t.shape)
-    if (extent > static_cast<std::uint64_t>(std::numeric_limits<Index>::max()) || !multiply(bytes, extent, bytes))
-      refuse("the number of its bytes overflows 64 bits");
+  std::uint64_t bytes = 0;
+  if (!stored_bytes(t.shape, type->size, bytes)) refuse("the number of its bytes overflows 64 bits");
   if (bytes != t.end - t.begin)
     refuse("shape and dtype ", t.dtype, " need ", bytes, " bytes, data_offsets [", t.begin, ",", t.end, "] hold ",
            t.end - t.begin);
-  if (!type->readable) refuse("dtype ", t.dtype, " is not supported (F16, BF16, F32, F64, U8, I64, I8 to U32 are)");
+  if (!type->readable) refuse("dtype ", t.dtype, " is not supported (", readable_types, " are)");
   if (t.shape.size() > static_cast<std::size_t>(Shape::max_rank))
     refuse("has ", t.shape.size(), " dimensions; at most ", Shape::max_rank, " are supported");
 }

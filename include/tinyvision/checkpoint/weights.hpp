@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "tinyvision/checkpoint/safetensors.hpp"
+#include "tinyvision/checkpoint/weight_file.hpp"
 
 TINYVISION_BEGIN
 namespace checkpoint {
@@ -80,7 +80,7 @@ inline std::string list_with_suggestions(const std::vector<std::string>& names,
 /// nearest names on the other side), a shape differs (both are printed), or a value that would be used is not finite.
 ///
 /// When any replaceable tensor does not fit, all of them are left undefined: half a layer is no layer.
-inline MatchedWeights match_weights(const Safetensors& file, const std::vector<ExpectedTensor>& expected,
+inline MatchedWeights match_weights(const WeightFile& file, const std::vector<ExpectedTensor>& expected,
                                     const WeightRules& rules = {}) {
   std::map<std::string_view, const Tensor*> present;
   for (const auto& [name, tensor] : file.tensors) present.emplace(name, &tensor);
@@ -130,10 +130,10 @@ inline MatchedWeights match_weights(const Safetensors& file, const std::vector<E
   return out;
 }
 
-/// Reads `path` and matches its tensors.
+/// Reads `path`, a file of any format that load_weight_file knows, and matches its tensors.
 inline MatchedWeights load_weights(const std::string& path, const std::vector<ExpectedTensor>& expected,
                                    const WeightRules& rules = {}) {
-  return match_weights(load_safetensors(path), expected, rules);
+  return match_weights(load_weight_file(path), expected, rules);
 }
 
 /// Whether weights come from a network whose batch norms were folded into its convolutions.
@@ -148,7 +148,7 @@ struct FoldedBatchNorm {
         folded.size(), " of ", layers, " batch norms (", join_names(folded, 2),
         ") were folded into their convolutions: the moving mean is 0 and the moving variance the same for "
         "all channels, beside a beta that is a bias. Evaluation is right, but training with batch "
-        "statistics would change the function from the first step. tv_convert --restore-bn PHOTOS measures "
+        "statistics would change the function from the first step. tv_convert convert --restore-bn PHOTOS measures "
         "the statistics and restores the batch norms.");
   }
 };

@@ -14,7 +14,16 @@
 
 #include "tinyvision/core/config.hpp"
 
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+// Under AddressSanitizer every block shall be its own. gcc and clang say so in different ways.
+#if defined(__SANITIZE_ADDRESS__)
+#define TINYVISION_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TINYVISION_ADDRESS_SANITIZER 1
+#endif
+#endif
+
+#if defined(__linux__) && !defined(TINYVISION_ADDRESS_SANITIZER)
 #include <sys/mman.h>
 #include <unistd.h>
 #define TINYVISION_EXTENT_HEAP 1

@@ -438,8 +438,8 @@ struct InputImage {
   ColourAdjustment colour[4];
 };
 
-/// y = resized * scale[c] + shift[c], where `resized` comes of bytes * byte_scale. tinyvision::data's `inception` is
-/// 1/255, 2, -1 and its `rgb_mean` 1, 1, -mean, to the bit.
+/// y = resized * scale[c] + shift[c], where `resized` comes of bytes * byte_scale: tinyvision::data's byte_scale() and
+/// channel_affine(), to the bit.
 struct InputNormalisation {
   float byte_scale;
   float scale[3], shift[3];

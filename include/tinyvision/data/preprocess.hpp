@@ -10,22 +10,30 @@ TINYVISION_BEGIN
 namespace data {
 
 /// inception: bytes/255, then (x - 0.5) * 2, in [-1, 1].  rgb_mean: bytes - (123.68, 116.78, 103.94) for R, G, B,
-/// undivided.
-enum class Normalisation { inception, rgb_mean };
+/// undivided.  imagenet_mean_std: bytes/255, then (x - mean) / std with (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225), as
+/// Keras' DenseNets and torchvision's networks take it.
+enum class Normalisation { inception, rgb_mean, imagenet_mean_std };
 
 constexpr const char* to_string(Normalisation normalisation) {
-  return normalisation == Normalisation::inception ? "inception" : "rgb_mean";
+  switch (normalisation) {
+    case Normalisation::rgb_mean: return "rgb_mean";
+    case Normalisation::imagenet_mean_std: return "imagenet_mean_std";
+    default: return "inception";
+  }
 }
 
-/// "inception" or "rgb_mean". Throws UsageError for anything else.
+/// "inception", "rgb_mean" or "imagenet_mean_std". Throws UsageError for anything else.
 inline Normalisation parse_normalisation(const std::string& text) {
-  if (text == "inception") return Normalisation::inception;
-  if (text == "rgb_mean") return Normalisation::rgb_mean;
-  fail_usage("normalisation", "unknown normalisation '", text, "': choose inception or rgb_mean");
+  for (const Normalisation n : {Normalisation::inception, Normalisation::rgb_mean, Normalisation::imagenet_mean_std})
+    if (text == to_string(n)) return n;
+  fail_usage("normalisation", "unknown normalisation '", text, "': choose inception, rgb_mean or imagenet_mean_std");
 }
 
 /// Mean R, G, B of the ImageNet training images as the public ResNet v1 and VGG weights use them.
 inline constexpr float rgb_mean[3] = {123.68f, 116.78f, 103.94f};
+/// Mean and standard deviation of R, G, B in [0, 1].
+inline constexpr float imagenet_mean[3] = {0.485f, 0.456f, 0.406f};
+inline constexpr float imagenet_std[3] = {0.229f, 0.224f, 0.225f};
 
 /// TensorFlow's `tf.image.central_crop`: each side loses start = int((size - size*fraction)/2) pixels, in f64,
 /// truncated, at both ends, so the result has size - 2*start pixels (for 0.875: start = size/16). Throws UsageError
@@ -66,17 +74,29 @@ struct Preprocessing {
 
 /// The factor on bytes before resizing: TF-Slim converts to [0, 1] first.
 inline float byte_scale(Normalisation normalisation) {
-  return normalisation == Normalisation::inception ? 1.0f / 255.0f : 1.0f;
+  return normalisation == Normalisation::rgb_mean ? 1.0f : 1.0f / 255.0f;
+}
+
+/// A normalisation as x * scale + shift per channel, as a device computes it too. (x - 0.5) * 2 and 2 x - 1 have the same
+/// bits.
+struct ChannelAffine {
+  float scale[3], shift[3];
+};
+inline ChannelAffine channel_affine(Normalisation normalisation) {
+  ChannelAffine a{{2, 2, 2}, {-1, -1, -1}};
+  for (int c = 0; c < 3; ++c) {
+    if (normalisation == Normalisation::rgb_mean) a.scale[c] = 1, a.shift[c] = -rgb_mean[c];
+    if (normalisation == Normalisation::imagenet_mean_std)
+      a.scale[c] = 1 / imagenet_std[c], a.shift[c] = -imagenet_mean[c] / imagenet_std[c];
+  }
+  return a;
 }
 
 /// Normalises resized values in place: x holds `pixels` RGB triples of bytes times byte_scale().
 inline void normalise(Normalisation normalisation, Index pixels, float* x) {
-  if (normalisation == Normalisation::inception) {
-    for (Index i = 0; i < pixels * 3; ++i) x[i] = (x[i] - 0.5f) * 2.0f;
-  } else {
-    for (Index i = 0; i < pixels; ++i)
-      for (Index c = 0; c < 3; ++c) x[3 * i + c] -= rgb_mean[c];
-  }
+  const ChannelAffine a = channel_affine(normalisation);
+  for (Index i = 0; i < pixels; ++i)
+    for (Index c = 0; c < 3; ++c) x[3 * i + c] = x[3 * i + c] * a.scale[c] + a.shift[c];
 }
 
 /// Central crop, resize, normalise, in TF-Slim's order and in f32: out[image_size][image_size][3].

@@ -38,9 +38,9 @@ struct Context {
   bool training = false;           ///< batch statistics and dropout
   bool fused = true;               ///< composite ops (conv + BN + activation) instead of their plain spelling
   std::optional<double> bn_decay;  ///< replaces the network's own decay of moving averages
-  double dropout_keep = 1;         ///< before the logits; the paper switches dropout off
-  std::uint64_t seed = 0;          ///< of dropout
-  std::uint64_t step = 0;
+  std::uint64_t seed = 0;          ///< of dropout and drop path
+  std::uint64_t step = 0;          ///< of random numbers: every forward pass of a training has its own
+  std::uint64_t update = 0;        ///< training steps done: schedules of regularisers follow it
   Trace* trace = nullptr;
   /// Called with every batch norm's state and input; needs the plain spelling (`fused` off).
   std::function<void(const BatchNormState&, const Tensor&)> observe_norm_input;
@@ -54,10 +54,12 @@ struct Context {
 };
 
 /// What a network returns: class scores before softmax [N,K], the penultimate feature [N,D] (the global average pool of
-/// the last map, the input of the paper's logistic regression), and named end points in execution order.
+/// the last map, the input of the paper's logistic regression), the scores of the auxiliary head [N,K] (undefined without
+/// one, and in an evaluation that nobody traces), and named end points in execution order.
 struct Outputs {
   Variable logits;
   Variable feature;
+  Variable aux_logits;  ///< of the auxiliary head [N,K]; undefined without one and in evaluation
   std::vector<std::pair<std::string, Variable>> end_points;
 };
 

@@ -36,9 +36,10 @@ enum class ParameterGroup { backbone, logits, aux };
 ///   trunc_normal(s):                 N(0, s^2), conditioned on |x| <= 2s
 ///   variance_scaling_fan_in(f):      truncated normal of standard deviation sqrt(1.3 f / n), n = kh kw cin
 ///     (TF-Slim; the 1.3 corrects for the truncation)
+///   variance_scaling_fan_out(f):     the same with n = kh kw cout; of a depthwise filter, n = kh kw multiplier
 ///   glorot_uniform:                  U(+-sqrt(6 / (fan_in + fan_out))), fans include kh kw (Glorot and Bengio, 2010)
 struct Initialiser {
-  enum class Kind { zeros, ones, trunc_normal, variance_scaling_fan_in, glorot_uniform };
+  enum class Kind { zeros, ones, trunc_normal, variance_scaling_fan_in, variance_scaling_fan_out, glorot_uniform };
   Kind kind = Kind::zeros;
   double value = 0;
 
@@ -46,6 +47,7 @@ struct Initialiser {
   static Initialiser ones() { return {Kind::ones, 0}; }
   static Initialiser trunc_normal(double sigma) { return {Kind::trunc_normal, sigma}; }
   static Initialiser variance_scaling_fan_in(double factor) { return {Kind::variance_scaling_fan_in, factor}; }
+  static Initialiser variance_scaling_fan_out(double factor) { return {Kind::variance_scaling_fan_out, factor}; }
   static Initialiser glorot_uniform() { return {Kind::glorot_uniform, 0}; }
 
   /// As the network specification prints it.
@@ -55,6 +57,7 @@ struct Initialiser {
       case Kind::ones: return "ones";
       case Kind::trunc_normal: return concat_text("trunc_normal(", value, ")");
       case Kind::variance_scaling_fan_in: return concat_text("variance_scaling(", value, ",fan_in)");
+      case Kind::variance_scaling_fan_out: return concat_text("variance_scaling(", value, ",fan_out)");
       default: return "glorot_uniform";
     }
   }
@@ -130,9 +133,10 @@ inline void initialise(const Parameter& parameter, std::uint64_t seed, std::uint
   const double receptive = shape.rank() == 4 ? static_cast<double>(shape[0] * shape[1]) : 1;
   const double fan_in = shape.rank() >= 2 ? receptive * static_cast<double>(shape[-2]) : 1;
   const double fan_out = receptive * static_cast<double>(shape.back());
+  const double fan = parameter.initialiser.kind == Kind::variance_scaling_fan_out ? fan_out : fan_in;
   const double deviation = parameter.initialiser.kind == Kind::trunc_normal
                                ? parameter.initialiser.value
-                               : std::sqrt(1.3 * parameter.initialiser.value / fan_in);
+                               : std::sqrt(1.3 * parameter.initialiser.value / fan);
   const double limit = std::sqrt(6.0 / (fan_in + fan_out));
   visit_float("initialise", value.dtype(), [&]<class T>(T) {
     T* x = value.data<T>();

@@ -39,6 +39,22 @@ struct BatchNormOptions {
   Activation activation = Activation::none;  ///< applied last
 };
 
+/// Mean and biased variance of each channel of a batch, [C] each, in the dtype of a batch norm's parameters.
+struct ChannelStatistics {
+  Tensor mean, variance;
+
+  ChannelStatistics() = default;
+  ChannelStatistics(Index channels, DType dtype, Device device)
+      : mean(Tensor::empty({channels}, dtype, device)), variance(Tensor::empty({channels}, dtype, device)) {}
+  /// Those of channels [begin, begin + count); shares storage.
+  ChannelStatistics slice(Index begin, Index count) const {
+    ChannelStatistics part;
+    part.mean = mean.slice_channels(begin, count);
+    part.variance = variance.slice_channels(begin, count);
+    return part;
+  }
+};
+
 namespace detail {
 
 /// Per-channel vectors of one application of a batch norm, in the dtype of its parameters.
@@ -77,26 +93,41 @@ inline NormVectors moving_norm(const BatchNormState& state, double epsilon) {
   return v;
 }
 
-/// Vectors from the statistics of x; updates the moving statistics.
-inline NormVectors batch_norm_from_batch(const Tensor& x, const BatchNormState& state,
-                                         const BatchNormOptions& options) {
+/// Mean and biased variance of x per channel, written to `statistics`.
+inline void measure_channels(const Tensor& x, const ChannelStatistics& statistics) {
   const Index channels = x.shape().back(), rows = x.rows();
   check(rows > 0, "batch_norm", "no pixels to take statistics of: ", x.shape());
-  const DType dtype = state.beta.dtype();
-  NormVectors v = NormVectors::make(channels, dtype, x.device());
   visit_elements("batch_norm", x, [&]<class T>(T) {
     using A = Accumulator<T>;
-    const Tensor variance = Tensor::empty({channels}, dtype, x.device());
     const auto run = TINYVISION_KERNEL(x.device(), batch_norm_statistics<T>);
-    run(rows, channels, x.data<T>(), x.pitch(), v.mean.template data<A>(), variance.data<A>());
-    finish_norm<A>(v, variance.data<A>(), state.gamma, options.epsilon);
-    const auto move = TINYVISION_CHANNEL_KERNEL(x.device(), batch_norm_move<A>);
-    move(rows, channels, v.mean.template data<A>(), variance.data<A>(), options.decay,
+    run(rows, channels, x.data<T>(), x.pitch(), statistics.mean.data<A>(), statistics.variance.data<A>());
+  });
+}
+
+/// Vectors from the statistics of a batch of `rows` pixels; updates the moving statistics.
+inline NormVectors norm_from_statistics(Index rows, const ChannelStatistics& statistics, const BatchNormState& state,
+                                        const BatchNormOptions& options) {
+  const Index channels = statistics.mean.count();
+  NormVectors v = NormVectors::make(channels, state.beta.dtype(), state.beta.device());
+  v.mean = statistics.mean;
+  visit_float("batch_norm", state.beta.dtype(), [&]<class A>(A) {
+    finish_norm<A>(v, statistics.variance.data<A>(), state.gamma, options.epsilon);
+    const auto move = TINYVISION_CHANNEL_KERNEL(state.beta.device(), batch_norm_move<A>);
+    move(rows, channels, v.mean.template data<A>(), statistics.variance.data<A>(), options.decay,
          state.moving_mean.value().data<A>(), state.moving_variance.value().data<A>());
   });
   state.moving_mean.mark_changed();
   state.moving_variance.mark_changed();
   return v;
+}
+
+/// Vectors from the statistics of x, measured unless `known`; updates the moving statistics.
+inline NormVectors batch_norm_from_batch(const Tensor& x, const BatchNormState& state, const BatchNormOptions& options,
+                                         const ChannelStatistics& known = {}) {
+  if (known.mean.defined()) return norm_from_statistics(x.rows(), known, state, options);
+  const ChannelStatistics statistics(x.shape().back(), state.beta.dtype(), x.device());
+  measure_channels(x, statistics);
+  return norm_from_statistics(x.rows(), statistics, state, options);
 }
 
 /// z = act((x - mean) scale + beta + residual).
@@ -111,16 +142,21 @@ inline void apply_norm(const Tensor& x, const NormVectors& v, const Variable& be
   });
 }
 
-/// Gradients of z = act(BN(x) + residual): adds those of gamma, beta and residual, and returns that of x, which may reuse
-/// dz's memory. `z` is read only when there is an activation and a residual or constant statistics.
+/// Gradients of z = act(BN(x) + residual): adds those of gamma, beta and residual, and returns that of x. It is written to
+/// `into` (then there is no residual), or it reuses dz's memory or a new tensor. `z` is read only when there is an
+/// activation and a residual or constant statistics.
 inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, const NormVectors& v,
-                            const BatchNormState& state, const Variable& residual, const BatchNormOptions& options) {
+                            const BatchNormState& state, const Variable& residual, const BatchNormOptions& options,
+                            const GradientSink& into = {}) {
   const Index rows = x.rows(), channels = x.shape().back();
   // The kernel reads each dz before it writes to the same place: dz's memory becomes dx or, where a residual has no
   // gradient yet, the residual's gradient.
   const bool pass_residual = residual.defined() && residual.requires_gradient();
   const bool give_dz = pass_residual && residual.adopt_gradient(dz);
-  const Tensor dx = pass_residual ? Tensor::empty(x.shape(), x.dtype(), x.device()) : dz;
+  const Tensor dx = into.tensor.defined() ? into.tensor
+                    : pass_residual       ? Tensor::empty(x.shape(), x.dtype(), x.device())
+                                          : dz;
+  const bool accumulate = into.accumulate;
   visit_elements("batch_norm", x, [&]<class T>(T) {
     using A = Accumulator<T>;
     const Tensor sums = Tensor::empty({2, channels}, state.beta.dtype(), x.device());
@@ -143,7 +179,7 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
                                                sum_dy);
         cpu::batch_norm_backward_apply_remade(rows, channels, dz.data<T>(), dz.pitch(), v.scale.data<T>(), beta,
                                               x.data<T>(), x.pitch(), mean, inv_std, gamma, options.activation,
-                                              sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false);
+                                              sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), accumulate);
         return add_sums();
       }
     }
@@ -161,11 +197,12 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
     if (options.training) {
       const auto apply = TINYVISION_KERNEL(x.device(), batch_norm_backward_apply<T>);
       apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), x.data<T>(), x.pitch(), mean, inv_std, gamma,
-            options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), false, dr, drp, dresidual.accumulate);
+            options.activation, sum_dy_xhat, sum_dy, dx.data<T>(), dx.pitch(), accumulate, dr, drp,
+            dresidual.accumulate);
     } else {
       const auto apply = TINYVISION_KERNEL(x.device(), batch_norm_backward_apply_frozen<T>);
       apply(rows, channels, dz.data<T>(), dz.pitch(), z_data, z.pitch(), inv_std, gamma, options.activation,
-            dx.data<T>(), dx.pitch(), false, dr, drp, dresidual.accumulate);
+            dx.data<T>(), dx.pitch(), accumulate, dr, drp, dresidual.accumulate);
     }
     add_sums();
   });
@@ -174,15 +211,22 @@ inline Tensor norm_backward(const Tensor& x, const Tensor& z, const Tensor& dz, 
 
 }  // namespace detail
 
-/// Batch norm over the last dimension of x [...,C], then the activation. `into` is an optional output slice.
+/// Batch norm over the last dimension of x [...,C], then the activation. `into` is an optional output slice; `known` are
+/// x's statistics where they have been measured already (they must be those of x: the derivative takes them so).
 inline Variable batch_norm(const Variable& x, const BatchNormState& state, const BatchNormOptions& options,
-                           const Tensor& into = Tensor()) {
+                           const Tensor& into = Tensor(), const ChannelStatistics& known = {}) {
   detail::check_batch_norm(x.value(), x.shape().back(), state);
-  const auto v = options.training ? detail::batch_norm_from_batch(x.value(), state, options)
+  const auto v = options.training ? detail::batch_norm_from_batch(x.value(), state, options, known)
                                   : detail::moving_norm(state, options.epsilon);
   const Tensor z = output_tensor("batch_norm", x.shape(), x.dtype(), x.device(), into);
   detail::apply_norm(x.value(), v, state.beta, Tensor(), options.activation, z);
-  if (!needs_record(x, state.gamma, state.beta)) return Variable(z);
+  if (!needs_record(x, state.gamma, state.beta))
+    return applied(z, [&] {
+      return AppliedOp{.name = "batch_norm",
+                       .inputs = {x, state.gamma, state.beta, state.moving_mean, state.moving_variance},
+                       .number = options.epsilon,
+                       .activation = options.activation};
+    });
   return Variable::result("batch_norm", z, {x, state.gamma, state.beta}, [=](const Tensor& dz) {
     add_gradient(x, detail::norm_backward(x.value(), z, dz, v, state, Variable(), options), true);
   });
@@ -221,7 +265,13 @@ inline Variable conv2d_batch_norm(ConvKind kind, const Variable& x, const Variab
       }
       conv_forward(kind, g, x.value(), w, epilogue, z);
     });
-    return Variable(z);
+    return applied(z, [&] {
+      return AppliedOp{.name = kind == ConvKind::full ? "conv2d_batch_norm" : "depthwise_conv2d_batch_norm",
+                       .inputs = {x, w, state.gamma, state.beta, state.moving_mean, state.moving_variance, residual},
+                       .window = g,
+                       .number = options.epsilon,
+                       .activation = options.activation};
+    });
   }
 
   const Tensor y = Tensor::empty(shape, x.dtype(), x.device());

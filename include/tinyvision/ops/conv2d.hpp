@@ -143,7 +143,7 @@ inline Variable convolution(ConvKind kind, const Variable& x, const Variable& w,
     if (bias.defined()) epilogue.shift = bias.value().data<Accumulator<T>>();
     conv_forward(kind, g, x.value(), w, epilogue, y);
   });
-  if (!record) return Variable(y);
+  if (!record) return applied(y, [&] { return AppliedOp{.name = name, .inputs = {x, w, bias}, .window = g}; });
   return Variable::result(name, y, {x, w, bias}, [=](const Tensor& dy) {
     if (bias.defined()) bias_gradient(bias, dy);
     conv_backward(kind, g, x, w, dy);

@@ -2,7 +2,7 @@
 //
 //   relu(x) = max(x, 0)         derivative 1 where y > 0, else 0
 //   relu6(x) = min(max(x,0),6)  derivative 1 where 0 < y < 6, else 0
-//   add(a, b) = a + b           derivative 1 for both
+//   add(a, b) = a + b           derivative 1 for both; add_activation puts relu or relu6 on the sum
 //   scale(x, alpha) = alpha x   derivative alpha
 // Each value is rounded once; no reductions, so repeatability is trivial.
 #pragma once
@@ -20,7 +20,8 @@ inline Variable activation(const Variable& x, Activation kind, const Tensor& int
     const auto run = TINYVISION_KERNEL(x.device(), activation_forward<T>);
     run(y.rows(), y.shape().back(), x.value().data<T>(), x.value().pitch(), kind, y.data<T>(), y.pitch());
   });
-  if (!needs_record(x)) return Variable(y);
+  if (!needs_record(x))
+    return applied(y, [&] { return AppliedOp{.name = "activation", .inputs = {x}, .activation = kind}; });
   return Variable::result(to_string(kind), y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_elements(to_string(kind), dy, [&]<class T>(T) {
@@ -43,8 +44,30 @@ inline Variable add(const Variable& a, const Variable& b, const Tensor& into = T
     run(y.rows(), y.shape().back(), a.value().data<T>(), a.value().pitch(), b.value().data<T>(), b.value().pitch(),
         Activation::none, y.data<T>(), y.pitch());
   });
-  if (!needs_record(a, b)) return Variable(y);
+  if (!needs_record(a, b)) return applied(y, [&] { return AppliedOp{.name = "add", .inputs = {a, b}}; });
   return Variable::result("add", y, {a, b}, [=](const Tensor& dy) {
+    add_gradient(b, dy, false);  // b copies first, so that a may take dy itself
+    add_gradient(a, dy, true);
+  });
+}
+
+/// act(a + b), equal shapes, in one pass. Derivative: dy where the activation passed the sum, for both.
+inline Variable add_activation(const Variable& a, const Variable& b, Activation kind, const Tensor& into = Tensor()) {
+  check(a.shape() == b.shape() && a.dtype() == b.dtype() && a.device() == b.device(), "add_activation",
+        "operands differ: ", a.value().text(), " and ", b.value().text());
+  const Tensor y = output_tensor("add_activation", a.shape(), a.dtype(), a.device(), into);
+  visit_elements("add_activation", a.value(), [&]<class T>(T) {
+    const auto run = TINYVISION_KERNEL(y.device(), add<T>);
+    run(y.rows(), y.shape().back(), a.value().data<T>(), a.value().pitch(), b.value().data<T>(), b.value().pitch(),
+        kind, y.data<T>(), y.pitch());
+  });
+  if (!needs_record(a, b)) return Variable(y);
+  return Variable::result("add_activation", y, {a, b}, [=](const Tensor& dy) {
+    visit_elements("add_activation", dy, [&]<class T>(T) {
+      const auto run = TINYVISION_KERNEL(dy.device(), activation_backward<T>);
+      run(dy.rows(), dy.shape().back(), dy.data<T>(), dy.pitch(), y.data<T>(), y.pitch(), kind, dy.data<T>(),
+          dy.pitch(), false);
+    });
     add_gradient(b, dy, false);  // b copies first, so that a may take dy itself
     add_gradient(a, dy, true);
   });
@@ -54,7 +77,7 @@ inline Variable add(const Variable& a, const Variable& b, const Tensor& into = T
 inline Variable scale(const Variable& x, double alpha, const Tensor& into = Tensor()) {
   const Tensor y = output_tensor("scale", x.shape(), x.dtype(), x.device(), into);
   scale_into(x.value(), alpha, y, false);
-  if (!needs_record(x)) return Variable(y);
+  if (!needs_record(x)) return applied(y, [&] { return AppliedOp{.name = "scale", .inputs = {x}, .number = alpha}; });
   return Variable::result("scale", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     scale_into(dy, alpha, dx.tensor, dx.accumulate);
@@ -65,14 +88,14 @@ inline Variable scale(const Variable& x, double alpha, const Tensor& into = Tens
 inline Variable cast(const Variable& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   const Tensor y = x.value().to(dtype);
-  if (!needs_record(x)) return Variable(y);
+  if (!needs_record(x)) return applied(y, [&] { return AppliedOp{.name = "cast", .inputs = {x}}; });
   return Variable::result("cast", y, {x}, [=](const Tensor& dy) { add_gradient(x, dy.to(x.dtype()), true); });
 }
 
 /// The same values under another shape of equal count; shares storage when x is contiguous.
 inline Variable reshape(const Variable& x, const Shape& shape) {
   const Tensor y = x.value().packed().reshape(shape);
-  if (!needs_record(x)) return Variable(y);
+  if (!needs_record(x)) return applied(y, [&] { return AppliedOp{.name = "reshape", .inputs = {x}}; });
   return Variable::result("reshape", y, {x},
                           [=](const Tensor& dy) { add_gradient(x, dy.packed().reshape(x.shape()), true); });
 }
@@ -100,7 +123,7 @@ inline Variable concat(const std::vector<Variable>& parts, const Tensor& into = 
     if (!slice.same_storage(part.value())) scale_into(part.value(), 1.0, slice, false);
     begin += part.shape().back();
   }
-  if (!record) return Variable(y);
+  if (!record) return applied(y, [&] { return AppliedOp{.name = "concat", .inputs = parts}; });
   return Variable::result("concat", y, parts, [=](const Tensor& dy) {
     Index first = 0;
     for (const Variable& part : parts) {
@@ -121,7 +144,10 @@ inline Variable zero_pad(const Variable& x, Index top, Index bottom, Index left,
     const auto run = TINYVISION_KERNEL(x.device(), zero_pad<T>);
     run(n, h, w, c, x.value().data<T>(), x.value().pitch(), top, bottom, left, right, y.data<T>(), y.pitch(), false);
   });
-  if (!needs_record(x)) return Variable(y);
+  if (!needs_record(x))
+    return applied(y, [&] {
+      return AppliedOp{.name = "zero_pad", .inputs = {x}, .amounts = {top, bottom, left, right}};
+    });
   return Variable::result("zero_pad", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_elements("zero_pad", dy, [&]<class T>(T) {
@@ -143,7 +169,8 @@ inline Variable crop(const Variable& x, Index top, Index left, Index height, Ind
     const auto run = TINYVISION_KERNEL(x.device(), crop<T>);
     run(n, h, w, c, x.value().data<T>(), x.value().pitch(), top, left, height, width, y.data<T>(), y.pitch(), false);
   });
-  if (!needs_record(x)) return Variable(y);
+  if (!needs_record(x))
+    return applied(y, [&] { return AppliedOp{.name = "crop", .inputs = {x}, .amounts = {top, left, height, width}}; });
   return Variable::result("crop", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_elements("crop", dy, [&]<class T>(T) {

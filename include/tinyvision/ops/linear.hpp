@@ -47,7 +47,7 @@ inline Variable linear(const Variable& x, const Variable& w, const Variable& bia
     detail::gemm_on<T>(x.device())(false, false, n, out, in, T(1), x.value().data<T>(), x.value().pitch(),
                                    w.value().data<T>(), out, bias.defined() ? T(1) : T(0), y.data<T>(), out);
   });
-  if (!needs_record(x, w, bias)) return Variable(y);
+  if (!needs_record(x, w, bias)) return applied(y, [&] { return AppliedOp{.name = "linear", .inputs = {x, w, bias}}; });
   return Variable::result("linear", y, {x, w, bias}, [=](const Tensor& dy) {
     if (bias.defined()) bias_gradient(bias, dy);
     visit_float("linear", dy.dtype(), [&]<class T>(T) {

@@ -35,7 +35,7 @@ inline Variable max_pool(const Variable& x, const PoolOptions& options, const Te
     run(with_pitches(g, x.value(), y), x.value().data<T>(), y.data<T>(),
         record ? winners.data<std::uint8_t>() : nullptr);
   });
-  if (!record) return Variable(y);
+  if (!record) return applied(y, [&] { return AppliedOp{.name = "max_pool", .inputs = {x}, .window = g}; });
   return Variable::result("max_pool", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_elements("max_pool", dy, [&]<class T>(T) {
@@ -55,7 +55,8 @@ inline Variable average_pool(const Variable& x, const PoolOptions& options, cons
     const auto run = TINYVISION_KERNEL(x.device(), average_pool_forward<T>);
     run(with_pitches(g, x.value(), y), x.value().data<T>(), y.data<T>());
   });
-  if (!needs_record(x)) return Variable(y);
+  if (!needs_record(x))
+    return applied(y, [&] { return AppliedOp{.name = "average_pool", .inputs = {x}, .window = g}; });
   return Variable::result("average_pool", y, {x}, [=](const Tensor& dy) {
     const GradientSink dx = x.gradient_sink();
     visit_elements("average_pool", dy, [&]<class T>(T) {
@@ -75,7 +76,7 @@ inline Variable global_average_pool(const Variable& x) {
     const auto run = TINYVISION_KERNEL(x.device(), global_average_pool_forward<T>);
     run(n, pixels, c, x.value().data<T>(), x.value().pitch(), y.data<T>());
   });
-  if (!needs_record(x)) return Variable(y);
+  if (!needs_record(x)) return applied(y, [&] { return AppliedOp{.name = "global_average_pool", .inputs = {x}}; });
   return Variable::result("global_average_pool", y, {x}, [=](Tensor dy) {
     dy = dy.packed();
     const GradientSink dx = x.gradient_sink();

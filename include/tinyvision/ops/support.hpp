@@ -8,6 +8,7 @@
 #include "tinyvision/core/kernels.hpp"
 #include "tinyvision/cpu/compiled.hpp"
 #include "tinyvision/cpu/elementwise.hpp"
+#include "tinyvision/ops/op_log.hpp"
 #include "tinyvision/reference/elementwise.hpp"
 #if TINYVISION_WITH_CUDA
 #include "tinyvision/cuda/elementwise.hpp"

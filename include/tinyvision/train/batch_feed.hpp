@@ -34,10 +34,11 @@ inline data::LoaderOptions loading_for(Device device, data::LoaderOptions option
 namespace detail {
 
 inline cuda::kernels::InputNormalisation input_normalisation(const data::AugmentPlan& plan, data::Normalisation kind) {
-  const float range = plan.range(kind);
-  if (kind == data::Normalisation::inception) return {plan.byte_scale(kind), {2, 2, 2}, {-1, -1, -1}};
-  const float* mean = data::rgb_mean;
-  return {plan.byte_scale(kind), {range, range, range}, {-mean[0], -mean[1], -mean[2]}};
+  const data::ChannelAffine a = data::channel_affine(kind);
+  const float range = plan.range(kind);  // its products are exact: 1, or 255 beside a scale of 1
+  return {plan.byte_scale(kind),
+          {range * a.scale[0], range * a.scale[1], range * a.scale[2]},
+          {a.shift[0], a.shift[1], a.shift[2]}};
 }
 
 /// A planned image whose packed crop lies `offset` bytes behind the start.

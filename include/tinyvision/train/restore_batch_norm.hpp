@@ -17,7 +17,7 @@
 TINYVISION_BEGIN
 
 /// Running mean and variance of one layer's channels in f64 (Chan, Golub and LeVeque's pairwise update, 1979).
-class ChannelStatistics {
+class MeasuredStatistics {
  public:
   void add(const Tensor& y) {
     const Index channels = y.shape().back(), rows = y.rows();
@@ -50,13 +50,13 @@ class ChannelStatistics {
 /// batch norm has no gamma to restore.
 inline Index restore_batch_norm(const Network& network, double epsilon, const std::function<Tensor()>& next_batch) {
   const NoGradient guard;
-  std::vector<std::pair<BatchNormState, ChannelStatistics>> layers;
+  std::vector<std::pair<BatchNormState, MeasuredStatistics>> layers;
   bool first = true;
   std::size_t at = 0;
   Context context;
   context.fused = false;
   context.observe_norm_input = [&](const BatchNormState& state, const Tensor& y) {
-    if (first) layers.emplace_back(state, ChannelStatistics());
+    if (first) layers.emplace_back(state, MeasuredStatistics());
     layers[at++].second.add(y);
   };
   for (Tensor batch = next_batch(); batch.defined(); batch = next_batch()) {

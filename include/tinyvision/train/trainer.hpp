@@ -28,17 +28,27 @@ struct TrainerOptions {
   double ema_decay = 0;            ///< 0: no moving average of weights
   bool ema_ramp_up = false;        ///< TF-Slim's min(d, (1+t)/(10+t))
   double label_smoothing = 0;
-  double dropout_keep = 1;
   /// Batches are cut into this many equal parts whose gradients are summed before one update. Batch norm sees each part
   /// alone, so its statistics are those of batch / accumulate examples.
   Index accumulate = 1;
-  std::uint64_t seed = 0;  ///< of dropout
+  std::uint64_t seed = 0;  ///< of dropout and drop path
   bool fused = true;
   /// On a device: write the work of a step down once and replay it for the steps that follow (train/recorded_step.hpp).
   bool recorded = true;
+
+  /// What shapes the loss, on one line: the regularisers that are not the network's (NetworkOptions::text).
+  std::string text() const {
+    return concat_text("weight decay ", weight_decay, " on ", to_string(decay_set), ", label smoothing ",
+                       label_smoothing, ", BN decay ", bn_decay ? concat_text(*bn_decay) : "own", ", EMA ", ema_decay,
+                       ema_ramp_up ? " with ramp-up" : "");
+  }
 };
 
-/// What a step reports. `loss` is the total: `cross_entropy` plus the weight-decay penalty before the update.
+/// The weight of an auxiliary head's cross-entropy in the loss (Szegedy et al., 2015 and TF-Slim: 0.3 and 0.4).
+inline constexpr double auxiliary_weight = 0.4;
+
+/// What a step reports. `cross_entropy` is that of the logits plus 0.4 times that of an auxiliary head's, if there is one;
+/// `loss` is the total, with the weight-decay penalty before the update. `correct` counts the logits' right answers.
 struct StepResult {
   double loss = 0;
   double cross_entropy = 0;
@@ -79,7 +89,7 @@ class Trainer {
   /// step.
   StepResult step(const Tensor& images, const Tensor& labels) {
 #if TINYVISION_WITH_CUDA
-    if (options_.recorded && network_->device().kind == Device::Kind::cuda) {
+    if (options_.recorded && network_->recordable() && network_->device().kind == Device::Kind::cuda) {
       if (recorded_.replays(*network_, images.shape())) return replay(images, labels);
       if (recorded_.may_record(*network_, images.shape())) {
         record(images, labels);
@@ -151,7 +161,7 @@ class Trainer {
       const Tensor x = images.slice_batch(part * (n / parts), n / parts).to(network_->device());
       const Tensor y = labels.slice_batch(part * (n / parts), n / parts);
       const Outputs outputs = network_->forward(Variable(x), context(trace, part));
-      const Variable loss = softmax_cross_entropy(outputs.logits, y, options_.label_smoothing);
+      const Variable loss = loss_of(outputs, y);
       const double value = loss.value().item();
       if (!std::isfinite(value)) {
         sgd_.clear_gradients();
@@ -178,7 +188,7 @@ class Trainer {
         // The step of random numbers is `part` here; that of the first part is added at each replay.
         const Outputs outputs =
             network_->forward(Variable(in.images.slice_batch(part * rows, rows)), context(nullptr, part, 0));
-        const Variable loss = softmax_cross_entropy(outputs.logits, y, options_.label_smoothing);
+        const Variable loss = loss_of(outputs, y);
         in.meter->take(part, loss.value(), outputs.logits.value(), y);
         backward(loss, Tensor::full({1}, 1.0 / static_cast<double>(parts), loss.dtype(), loss.device()));
       }
@@ -206,6 +216,13 @@ class Trainer {
   }
 #endif
 
+  Variable loss_of(const Outputs& outputs, const Tensor& labels) const {
+    const Variable loss = softmax_cross_entropy(outputs.logits, labels, options_.label_smoothing);
+    if (!outputs.aux_logits.defined()) return loss;
+    return add(loss,
+               scale(softmax_cross_entropy(outputs.aux_logits, labels, options_.label_smoothing), auxiliary_weight));
+  }
+
   /// `with_decay`: the gradients do not contain the weight decay yet.
   void finish_step(bool with_decay) {
     finite_ = nullptr;
@@ -224,9 +241,9 @@ class Trainer {
     c.training = true;
     c.fused = options_.fused;
     c.bn_decay = options_.bn_decay;
-    c.dropout_keep = options_.dropout_keep;
     c.seed = options_.seed;
     c.step = static_cast<std::uint64_t>(first + part);
+    c.update = static_cast<std::uint64_t>(steps_done_);
     c.trace = trace;
     return c;
   }

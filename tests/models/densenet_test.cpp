@@ -97,8 +97,8 @@ TEST(Densenet, ATrainingStepNeedsHalfTheMemory) {
 TEST(Densenet, OptionsAndNames) {
   NetworkOptions options = small();
   options.bn_scale = false;
-  for (const Parameter& p : make_network("densenet169", options)->parameters())
-    EXPECT_NE(p.kind, ParameterKind::bn_gamma) << p.name;
+  const auto plain = make_network("densenet169", options);
+  for (const Parameter& p : plain->parameters()) EXPECT_NE(p.kind, ParameterKind::bn_gamma) << p.name;
   EXPECT_THROW(Densenet(161, options), UsageError);
   EXPECT_EQ(make_network("densenet201")->logits_parameters(),
             (std::vector<std::string>{"fc1000/kernel", "fc1000/bias"}));

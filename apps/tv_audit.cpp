@@ -2,7 +2,7 @@
 //
 //   tv_audit trace --network resnet50_v1 --classes 10 --weights w.safetensors --batch b.safetensors --steps 3 --dump DIR
 #include "common/app.hpp"
-#include "common/network_options.hpp"
+#include "common/network_weights.hpp"
 #include "tinyvision/audit/trace.hpp"
 
 namespace {
@@ -29,7 +29,7 @@ void trace(const Options& options, const Json& config) {
   if (options.network.weights == "random") {
     initialise(network->parameters(), options.seed);
   } else {
-    tv_app::load_network(*network, options.network.weights, false);
+    tv_app::load_network(*network, options.network);
   }
   if (options.mode == "train" && options.network.weights != "random")
     tv_app::refuse_folded(*network, options.network.weights);

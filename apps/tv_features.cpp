@@ -1,4 +1,5 @@
 // tv_features: the penultimate feature of every image of a data set, as a safetensors file.
+#include "common/app.hpp"
 #include "common/features.hpp"
 
 namespace {
@@ -17,7 +18,7 @@ void run(const Options& options, const Json& config) {
   if (options.out.empty()) fail_usage("options", "--out is required");
   tv_app::Results results("tv_features", config);
   const auto network = tv_app::build_network(options.network, tv_app::classes_in_weights(options.network));
-  const std::string weights_digest = tv_app::load_network(*network, options.network.weights, false);
+  const std::string weights_digest = tv_app::load_network(*network, options.network);
   network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
   const auto data = tv_app::read_data(options.data, options.network.decoder, options.out);

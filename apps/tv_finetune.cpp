@@ -1,4 +1,5 @@
 // tv_finetune: trains a network on a labelled data set, from given weights or from random initialisation.
+#include "common/app.hpp"
 #include "common/train_options.hpp"
 
 int main(int argc, char** argv) {

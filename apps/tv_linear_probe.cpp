@@ -1,4 +1,5 @@
 // tv_linear_probe: multinomial logistic regression on a network's penultimate features, as in the paper.
+#include "common/app.hpp"
 #include "common/features.hpp"
 #include "common/predictions.hpp"
 #include "tinyvision/stats/top_k.hpp"
@@ -44,7 +45,7 @@ void report(const ProbePoint& p, const char* part) {
 void probe(const Options& options, const Json& config) {
   tv_app::Results results("tv_linear_probe", config);
   const auto network = tv_app::build_network(options.network, tv_app::classes_in_weights(options.network));
-  const std::string weights_digest = tv_app::load_network(*network, options.network.weights, false);
+  const std::string weights_digest = tv_app::load_network(*network, options.network);
   network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
   const auto data = tv_app::read_data(options.data, options.network.decoder, options.out);

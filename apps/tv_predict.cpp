@@ -3,7 +3,7 @@
 #include <sstream>
 
 #include "common/app.hpp"
-#include "common/network_options.hpp"
+#include "common/network_weights.hpp"
 #include "common/progress.hpp"
 #include "tinyvision/data/datasets/image_folder.hpp"
 #include "tinyvision/stats/top_k.hpp"
@@ -48,7 +48,7 @@ std::map<std::string, Index> read_labels(const std::string& path, Index classes)
 void predict(const Options& options, const Json& config) {
   const Index classes = tv_app::classes_in_weights(options.network);
   const auto network = tv_app::build_network(options.network, classes);
-  const std::string weights_digest = tv_app::load_network(*network, options.network.weights, false);
+  const std::string weights_digest = tv_app::load_network(*network, options.network);
   network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
   const Index background = network->has_background_class() ? 1 : 0;

@@ -1,5 +1,6 @@
 // tv_pretrain: trains a network from random initialisation with the paper's pretraining defaults (appendix A.3): linear
 // warm-up, exponential decay per epoch, weight decay 8e-5, moving average of weights.
+#include "common/app.hpp"
 #include "common/train_options.hpp"
 
 int main(int argc, char** argv) {

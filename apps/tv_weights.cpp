@@ -1,9 +1,11 @@
-// tv_weights: the public checkpoints of the networks: list them, fetch them, check what was fetched.
-#include <fstream>
-
+// tv_weights: the public checkpoints of the networks: list them, fetch them, check what was fetched, import it.
 #include "common/app.hpp"
+#include "common/archive.hpp"
+#include "common/conversion.hpp"
 #include "common/download.hpp"
+#include "common/first_use_digests.hpp"
 #include "tinyvision/models/public_weights.hpp"
+#include "tinyvision/models/registry.hpp"
 
 namespace {
 
@@ -11,7 +13,7 @@ using namespace tinyvision;
 using tv_app::Json;
 
 struct Options : tv_app::CommonOptions {
-  std::string name, folder = "weights", mirror;
+  std::string name, folder = "weights", mirror, maps = "models/maps";
 };
 
 const PublicWeights& find(const std::string& name) {
@@ -29,38 +31,8 @@ std::string path_of(const Options& options, const PublicWeights& weights) {
          std::string(weights.url.substr(weights.url.rfind('/') + 1));
 }
 
-/// digests.json: {"slim/inception_v1": {"url", "bytes", "sha256"}}, written at the first use of each.
-class Digests {
- public:
-  explicit Digests(const std::string& folder) : path_(folder + "/digests.json") {
-    if (!std::filesystem::exists(path_)) return;
-    try {
-      known_ = Json::parse(read_file(path_));
-    } catch (const Json::parse_error& error) {
-      fail_usage("weights", path_, ": ", error.what());
-    }
-    if (!known_.is_object()) fail_usage("weights", path_, ": not a JSON object");
-  }
-  /// Empty when nothing is known.
-  std::string sha256(const PublicWeights& weights) const {
-    const auto found = known_.find(std::string(weights.name));
-    if (found == known_.end()) return "";
-    if (!found->is_object() || !found->contains("sha256") || !(*found)["sha256"].is_string())
-      fail_usage("weights", path_, ": the entry of ", weights.name, " has no sha256");
-    return (*found)["sha256"];
-  }
-  void remember(const PublicWeights& weights, Index bytes, const std::string& sha256) {
-    known_[std::string(weights.name)] = {{"url", weights.url}, {"bytes", bytes}, {"sha256", sha256}};
-    write_file_atomically(path_, known_.dump(2) + "\n");
-  }
-
- private:
-  std::string path_;
-  Json known_ = Json::object();
-};
-
 void list(const Options& options) {
-  const Digests digests(options.folder);
+  const tv_app::FirstUseDigests digests(options.folder);
   std::printf("%-32s %-20s %-24s %-8s %s\n", "name", "network", "format", "here", "address");
   for (const PublicWeights& w : public_weights)
     std::printf("%-32s %-20s %-24s %-8s %s\n", std::string(w.name).c_str(), std::string(w.network).c_str(),
@@ -69,25 +41,26 @@ void list(const Options& options) {
 }
 
 /// Compares a file that is there with what is known of it, and remembers its digest at first use.
-void check_file(const Options& options, const PublicWeights& weights, Digests& digests) {
-  const std::string path = path_of(options, weights), sha256 = sha256_file(path), known = digests.sha256(weights);
+void check_file(const Options& options, const PublicWeights& weights, tv_app::FirstUseDigests& digests) {
+  const std::string path = path_of(options, weights), sha256 = sha256_file(path), known = digests.sha256(weights.name);
   const std::string expected = known.empty() ? std::string(weights.sha256) : known;
   if (sha256.rfind(expected, 0) != 0)
     fail_usage("weights", path, ": its SHA-256 is ", sha256, ", ",
                known.empty() ? "its publisher says " : "at first use it was ", expected);
-  if (known.empty()) digests.remember(weights, static_cast<Index>(std::filesystem::file_size(path)), sha256);
+  if (known.empty())
+    digests.remember(weights.name, weights.url, static_cast<Index>(std::filesystem::file_size(path)), sha256);
   std::printf("%s  %s  %s\n", sha256.c_str(), path.c_str(), known.empty() ? "recorded" : "as at first use");
 }
 
 void fetch(const Options& options) {
   const PublicWeights& weights = find(options.name);
   const std::string path = path_of(options, weights);
-  Digests digests(options.folder);
+  tv_app::FirstUseDigests digests(options.folder);
   if (!std::filesystem::exists(path)) {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     tv_app::DownloadOptions how;
     how.quiet = options.quiet;
-    const std::string known = digests.sha256(weights);
+    const std::string known = digests.sha256(weights.name);
     how.sha256_prefix = known.empty() ? std::string(weights.sha256) : known;
     const std::string url =
         options.mirror.empty() ? std::string(weights.url) : options.mirror + path.substr(options.folder.size());
@@ -97,7 +70,7 @@ void fetch(const Options& options) {
 }
 
 void verify(const Options& options) {
-  Digests digests(options.folder);
+  tv_app::FirstUseDigests digests(options.folder);
   Index files = 0;
   for (const PublicWeights& w : public_weights) {
     if (!options.name.empty() && w.name != options.name) continue;
@@ -110,11 +83,39 @@ void verify(const Options& options) {
                options.name);
 }
 
+/// Writes what was fetched as safetensors under our names, with the auxiliary head where the file has one.
+void import_weights(const Options& options) {
+  const PublicWeights& weights = find(options.name);
+  const std::string path = path_of(options, weights), folder = std::filesystem::path(path).parent_path().string();
+  if (!std::filesystem::exists(path))
+    fail_usage("weights", path, ": is not there; tv_weights fetch ", weights.name, " fetches it");
+  tv_app::FirstUseDigests digests(options.folder);
+  check_file(options, weights, digests);
+  const bool archive = weights.format.ends_with("in tar.gz");
+  if (archive) tv_app::unpack_archive(path, folder + "/unpacked");
+  tv_app::Conversion c;
+  c.network.network = weights.network;
+  c.network.weights = archive ? tv_app::checkpoint_below(folder + "/unpacked") : path;
+  const std::string publisher(weights.name.substr(0, weights.name.find('/')));
+  if (publisher != "slim") {
+    c.map = tv_app::find_name_map(options.maps, publisher, c.network.network);
+  } else {  // our names; TF-Slim's own settings
+    const NetworkOptions slim = tf_slim_options(c.network.network);
+    c.network.bn_scale = *slim.bn_scale ? "on" : "off";
+    c.network.auxiliary_head = slim.auxiliary_head;
+  }
+  c.output = folder + "/" + c.network.network + ".safetensors";
+  c.quiet = options.quiet;
+  const tv_app::Converted converted = tv_app::convert(c);
+  if (archive) std::filesystem::remove_all(folder + "/unpacked");
+  std::printf("%s  %s\n", converted.output.c_str(), c.output.c_str());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("tv_weights: lists, fetches and checks the public checkpoints of the networks");
+  CLI::App app("tv_weights: lists, fetches, checks and imports the public checkpoints of the networks");
   app.require_subcommand(1);
   const auto common = [&](CLI::App* command) {
     command->add_option("--dir", options.folder, "where the files are")->capture_default_str();
@@ -130,9 +131,14 @@ int main(int argc, char** argv) {
   CLI::App* const check =
       common(app.add_subcommand("verify", "compare what is here with the digests of its first use"));
   check->add_option("name", options.name, "publisher/network; without it all that are here");
+  CLI::App* const take = common(app.add_subcommand(
+      "import", "write what was fetched as safetensors under TF-Slim's names: DIR/NAME/NETWORK.safetensors"));
+  take->add_option("name", options.name, "publisher/network")->required();
+  take->add_option("--maps", options.maps, "folder of name maps")->capture_default_str();
   return tv_app::run_app(app, "tv_weights", options, argc, argv, [&](const Json&) {
     ensure_writable_folder(options.folder);
     if (app.got_subcommand("list")) return list(options);
+    if (app.got_subcommand("import")) return import_weights(options);
     app.got_subcommand("fetch") ? fetch(options) : verify(options);
   });
 }

@@ -17,3 +17,9 @@ target_compile_definitions(tinyvision_emulated PUBLIC tinyvision_kernels=tinyvis
 target_include_directories(tinyvision_emulated PUBLIC ${PROJECT_SOURCE_DIR}/kernels ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(tinyvision_emulated PUBLIC -ffp-contract=off)
 target_link_libraries(tinyvision_emulated PRIVATE tinyvision_warnings PUBLIC ${CMAKE_DL_LIBS})
+
+# tinyvision::compiled once more, for programs with the emulated device: their configuration has other names.
+add_library(tinyvision_compiled_emulated STATIC ${TINYVISION_COMPILED})
+target_link_libraries(tinyvision_compiled_emulated PUBLIC tinyvision tinyvision_emulated PRIVATE tinyvision_warnings)
+target_compile_definitions(tinyvision_compiled_emulated PUBLIC TINYVISION_WITH_CUDA=1 TINYVISION_COMPILED=1)
+target_compile_options(tinyvision_compiled_emulated PRIVATE $<$<CONFIG:Release>:-O1;-fexpensive-optimizations>)

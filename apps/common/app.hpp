@@ -1,9 +1,8 @@
 // The outside of every application: options, exit codes, error messages, Ctrl-C.
 #pragma once
 
-#include <exception>
-#include <iostream>
-#include <new>
+#include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
 #include <type_traits>
 
@@ -16,39 +15,31 @@ namespace tv_app {
 
 enum ExitCode : int { exit_done = 0, exit_failed = 1, exit_usage = 2 };
 
+namespace detail {
+
+/// `work(arguments...)` where it returns an exit code, and 0 after it where it returns nothing.
+template <class Work, class... Arguments>
+int exit_code_of(Work& work, const Arguments&... arguments) {
+  if constexpr (std::is_void_v<decltype(work(arguments...))>) {
+    work(arguments...);
+    return exit_done;
+  } else {
+    return work(arguments...);
+  }
+}
+
+int run_guarded(const std::string& name, const std::string& command, const std::function<int()>& work);
+int run_app(CLI::App& app, const std::string& name, CommonOptions& common, int argc, char** argv,
+            const std::function<int(const Json&)>& body);
+
+}  // namespace detail
+
 /// Runs `work()` (returning nothing or an exit code) and turns its end into an exit code: 0 done or help printed, 1
 /// failed, 2 bad usage or input (UsageError), 128 + signal (130 for Ctrl-C) when it stopped on request. Messages go to
 /// stderr as `<name>: error: ...`; `command` is the command line, for the hint how to resume.
 template <class Work>
 int run_guarded(const std::string& name, const std::string& command, Work&& work) {
-  const auto report = [&](const std::string& text, int code) {
-    std::cerr << name << ": " << text << std::endl;
-    return code;
-  };
-  const auto stopped = [] { return interrupted() ? 128 + static_cast<int>(interrupt_signal()) : 130; };
-  try {
-    int code = exit_done;
-    if constexpr (std::is_void_v<decltype(work())>) {
-      work();
-    } else {
-      code = work();
-    }
-    if (!std::cout.flush()) tinyvision::fail("stdout", "could not be written");
-    return code;
-  } catch (const HelpRequested& help) {
-    std::cout << help.what() << std::flush;
-    return exit_done;
-  } catch (const Resumable& stop) {
-    return report("stopped on request: " + std::string(stop.what()) + "\nresume with: " + command, stopped());
-  } catch (const Interrupted& stop) {
-    return report("stopped on request: " + std::string(stop.what()), stopped());
-  } catch (const tinyvision::UsageError& error) {
-    return report("error: " + std::string(error.what()), exit_usage);
-  } catch (const std::bad_alloc&) {
-    return report("error: out of memory", exit_failed);
-  } catch (const std::exception& error) {
-    return report("error: " + std::string(error.what()), exit_failed);
-  }
+  return detail::run_guarded(name, command, [&] { return detail::exit_code_of(work); });
 }
 
 /// A whole application: parses the command line, puts the common options into effect (a folder that cannot be written
@@ -56,15 +47,8 @@ int run_guarded(const std::string& name, const std::string& command, Work&& work
 /// exit code is that of `run_guarded`. With subcommands the options of the one that was given count as well.
 template <class Body>
 int run_app(CLI::App& app, const std::string& name, CommonOptions& common, int argc, char** argv, Body&& body) {
-  install_interrupt_handler();
-  return run_guarded(name, command_line(argc, argv), [&] {
-    parse_options(app, name, argc, argv);
-    apply_common_options(common);
-    Json configuration = resolved_configuration(app);
-    if (configuration.contains("threads")) configuration["threads"] = common.threads;
-    print_configuration(std::cerr, name, configuration);
-    return body(static_cast<const Json&>(configuration));
-  });
+  return detail::run_app(app, name, common, argc, argv,
+                         [&](const Json& configuration) { return detail::exit_code_of(body, configuration); });
 }
 
 }  // namespace tv_app

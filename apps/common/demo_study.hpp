@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/app.hpp"
-#include "common/network_options.hpp"
+#include "common/network_weights.hpp"
 #include "common/progress.hpp"
 #include "tinyvision/data/datasets/fashion_mnist.hpp"
 #include "tinyvision/data/split.hpp"

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/program.hpp"
-#include "checkpoint/tensorflow_builder.hpp"
+#include "checkpoint/bundle_writer.hpp"
 #include "data/test_images.hpp"
 #include "tinyvision/checkpoint/weight_file.hpp"
 #include "tinyvision/models/registry.hpp"
@@ -75,23 +75,6 @@ TEST(Convert, RefusesBadFiles) {
   EXPECT_EQ(desk.convert({}).code, 2);
 }
 
-/// The values as a V2 checkpoint.
-void write_bundle(const std::string& prefix, const checkpoint::NamedTensors& values) {
-  std::string data;
-  std::map<std::string, std::string> entries{{"", tf_files::number(1, 1)}};
-  for (const auto& [name, tensor] : values) {
-    const std::string bytes(static_cast<const char*>(tensor.raw()), tensor.bytes());
-    std::vector<std::int64_t> extents;
-    for (int axis = 0; axis < tensor.shape().rank(); ++axis) extents.push_back(tensor.dim(axis));
-    entries[name] = tf_files::number(1, 1) + tf_files::bytes(2, tf_files::shape(extents)) +
-                    tf_files::number(4, data.size()) + tf_files::number(5, bytes.size()) + tf_files::varint(8 * 6 + 5) +
-                    tf_files::fixed32(masked_crc32c(crc32c(bytes)));
-    data += bytes;
-  }
-  write_file_atomically(prefix + ".index", tf_files::table_of({entries.begin(), entries.end()}));
-  write_file_atomically(prefix + ".data-00000-of-00001", data);
-}
-
 TEST(Convert, NetworksRunFromCheckpointsDirectly) {
   Desk desk;
   NetworkOptions options;
@@ -108,7 +91,7 @@ TEST(Convert, NetworksRunFromCheckpointsDirectly) {
     others.emplace_back(name, Tensor::full(value.shape(), 0.5));
     others.emplace_back(name + "/Momentum", Tensor::full(value.shape(), 0.25));
   }
-  write_bundle(desk.folder / "model.ckpt", others);
+  tf_files::write_bundle(desk.folder / "model.ckpt", others);
   test_images::write_file(desk.folder / "photos/p.jpg", test_images::jpeg(test_images::gradient(40, 50, 40)));
   const auto predict = [&](const std::string& weights) {
     return apps_test::run(desk.folder.path(), "tv_predict",
@@ -126,6 +109,113 @@ TEST(Convert, NetworksRunFromCheckpointsDirectly) {
                                           desk.folder / "model.ckpt", "--output", desk.folder / "c.safetensors"});
   ASSERT_EQ(converted.code, 0) << converted.err;
   EXPECT_EQ(desk.convert({"verify", desk.folder / "w.safetensors", desk.folder / "c.safetensors"}).code, 0);
+}
+
+/// Values of mobilenet_v1 at a quarter of its width, gammas 1, with 11 classes; those whose names contain `without` are left
+/// out.
+checkpoint::NamedTensors small_mobilenet(const std::string& without = "\n") {
+  NetworkOptions options;
+  options.classes = 11;
+  options.width = 0.25;
+  const auto network = make_network("mobilenet_v1", options);
+  initialise(network->parameters(), 3);
+  checkpoint::NamedTensors values;
+  for (const Parameter& p : network->parameters())
+    if (p.name.find(without) == std::string::npos) values.emplace_back(p.name, p.variable.value());
+  return values;
+}
+
+TEST(Convert, WhatMayBeMissing) {
+  Desk desk;
+  const auto convert = [&](const std::string& name, Arguments more) {
+    Arguments all{"convert",          "--network", "mobilenet_v1",
+                  "--width",          "0.25",      "--weights",
+                  desk.folder / name, "--output",  desk.folder / "out.safetensors"};
+    all.insert(all.end(), more.begin(), more.end());
+    return desk.convert(all);
+  };
+  save_safetensors(desk.folder / "whole.safetensors", small_mobilenet());
+  save_safetensors(desk.folder / "no_gamma.safetensors", small_mobilenet("/gamma"));
+  save_safetensors(desk.folder / "no_logits.safetensors", small_mobilenet("/Logits/"));
+  Outcome outcome = convert("no_gamma.safetensors", {});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("missing tensors, 27: 'MobilenetV1/Conv2d_0/BatchNorm/gamma'"), std::string::npos)
+      << outcome.err;
+  ASSERT_EQ(convert("no_gamma.safetensors", {"--allow-missing", "gamma"}).code, 0);
+  EXPECT_EQ(desk.convert({"verify", desk.folder / "whole.safetensors", desk.folder / "out.safetensors"}).code, 0);
+  EXPECT_EQ(convert("no_logits.safetensors", {"--allow-missing", "gamma,aux"}).code, 2);
+  EXPECT_EQ(convert("no_logits.safetensors", {"--allow-missing", "logits"}).code, 0);
+  EXPECT_EQ(convert("whole.safetensors", {"--allow-missing", "beta"}).code, 2);
+}
+
+TEST(Convert, AnAuxiliaryHeadThatNobodyReadsIsPassedOver) {
+  Desk desk;
+  NetworkOptions options = tf_slim_options("inception_v3");
+  options.classes = 3;
+  const auto network = make_network("inception_v3", options);
+  checkpoint::NamedTensors values;
+  for (const Parameter& p : network->parameters()) values.emplace_back(p.name, p.variable.value());
+  save_safetensors(desk.folder / "w.safetensors", values);
+  const auto convert = [&](const Arguments& more) {
+    Arguments all{"convert",
+                  "--network",
+                  "inception_v3",
+                  "--bn-scale",
+                  "off",
+                  "--weights",
+                  desk.folder / "w.safetensors",
+                  "--output",
+                  desk.folder / "out.safetensors"};
+    all.insert(all.end(), more.begin(), more.end());
+    return desk.convert(all);
+  };
+  const Outcome without = convert({});
+  ASSERT_EQ(without.code, 0) << without.err;
+  EXPECT_NE(without.err.find("auxiliary head"), std::string::npos) << without.err;
+  EXPECT_EQ(load_weight_file(desk.folder / "out.safetensors").find("InceptionV3/AuxLogits/Conv2d_1b_1x1/weights"),
+            nullptr);
+  ASSERT_EQ(convert({"--auxiliary-head"}).code, 0);
+  EXPECT_EQ(desk.convert({"verify", desk.folder / "w.safetensors", desk.folder / "out.safetensors"}).code, 0);
+}
+
+TEST(Convert, WritesPeersNamesAndOnnxModels) {
+  Desk desk;
+  NetworkOptions options = NetworkOptions::paper(1000);
+  const auto network = make_network("mobilenet_v2", options);
+  initialise(network->parameters(), 3);
+  checkpoint::NamedTensors values;
+  for (const Parameter& p : network->parameters()) values.emplace_back(p.name, p.variable.value());
+  save_safetensors(desk.folder / "w.safetensors", values);
+  const std::string map = TINYVISION_SOURCE_DIR "/models/maps/timm_mobilenetv2.map";
+  const Arguments network_and_weights{"convert", "--network", "mobilenet_v2", "--weights"};
+  const auto with_files = [&](const std::string& in, const std::string& out, const Arguments& more) {
+    Arguments all = network_and_weights;
+    all.insert(all.end(), {desk.folder / in, "--output", desk.folder / out});
+    all.insert(all.end(), more.begin(), more.end());
+    return desk.convert(all);
+  };
+  Outcome outcome = with_files("w.safetensors", "timm.safetensors", {"--output-map", map});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const WeightFile timm = load_weight_file(desk.folder / "timm.safetensors");
+  ASSERT_NE(timm.find("conv_stem.weight"), nullptr);
+  EXPECT_EQ(timm.find("conv_stem.weight")->shape(), (Shape{32, 3, 3, 3}));
+  EXPECT_EQ(timm.metadata.at("names"), "timm mobilenetv2_100");
+  ASSERT_EQ(with_files("timm.safetensors", "back.safetensors", {"--map", map}).code, 0);
+  EXPECT_EQ(desk.convert({"verify", desk.folder / "w.safetensors", desk.folder / "back.safetensors"}).code, 0);
+
+  outcome = with_files("w.safetensors", "w.onnx", {"--image-size", "65"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const WeightFile model = load_weight_file(desk.folder / "w.onnx");
+  EXPECT_EQ(model.format, "ONNX");
+  EXPECT_NE(model.find("MobilenetV2/Conv/weights"), nullptr);
+  for (const Arguments& more :
+       {Arguments{"--output", desk.folder / "x.onnx"}, Arguments{"--output", desk.folder / "x", "--output-map", map}}) {
+    Arguments all{"convert", "--weights", desk.folder / "w.safetensors"};
+    all.insert(all.end(), more.begin(), more.end());
+    outcome = desk.convert(all);
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_NE(outcome.err.find("needs --network"), std::string::npos) << outcome.err;
+  }
 }
 
 }  // namespace

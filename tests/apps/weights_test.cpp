@@ -1,13 +1,18 @@
-// tv_weights on a mirror in a folder: fetch, digests of the first use, verify, and what it refuses.
+// tv_weights on a mirror in a folder: fetch, digests of the first use, verify, import, and what it refuses.
 #include <gtest/gtest.h>
 
 #include "apps/program.hpp"
+#include "checkpoint/bundle_writer.hpp"
 #include "data/test_images.hpp"
+#include "tinyvision/checkpoint/name_map_export.hpp"
 #include "tinyvision/core/digest.hpp"
+#include "tinyvision/models/public_weights.hpp"
+#include "tinyvision/models/registry.hpp"
 
 namespace {
 
 using namespace apps_test;
+using namespace tinyvision;
 namespace fs = std::filesystem;
 
 class WeightsTest : public ::testing::Test {
@@ -73,6 +78,85 @@ TEST_F(WeightsTest, NamesWhatIsWrong) {
   outcome = weights({"list"});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_NE(outcome.err.find("digests.json"), std::string::npos) << outcome.err;
+}
+
+/// A network with random weights, as TF-Slim publishes it or (with a map) as its peer does; values that the peer does not
+/// have are those the map fills in.
+std::shared_ptr<Network> random_network(const std::string& name, Index classes, bool slim) {
+  NetworkOptions options = slim ? tf_slim_options(name) : NetworkOptions::paper(classes);
+  const auto network = make_network(name, options);
+  initialise(network->parameters(), 3);
+  return network;
+}
+checkpoint::NamedTensors values_of(const Network& network) {
+  checkpoint::NamedTensors values;
+  for (const Parameter& p : network.parameters()) values.emplace_back(p.name, p.variable.value());
+  return values;
+}
+void expect_values(const std::string& path, const Network& network) {
+  const WeightFile file = load_weight_file(path);
+  EXPECT_EQ(file.tensors.size(), network.parameters().size());
+  for (const Parameter& p : network.parameters()) {
+    const Tensor* found = file.find(p.name);
+    ASSERT_NE(found, nullptr) << p.name;
+    EXPECT_EQ(found->to_vector<float>(), p.variable.value().to_vector<float>()) << p.name;
+  }
+}
+
+TEST_F(WeightsTest, ImportsACheckpointOfTfSlim) {
+  const auto network = random_network("mobilenet_v1", 1001, true);
+  fs::create_directories(folder_ / "packed");
+  tf_files::write_bundle(folder_ / "packed/model.ckpt", values_of(*network));
+  const std::string archive = "slim/mobilenet_v1/mobilenet_v1_1.0_224.tgz";
+  publish(archive, "");
+  ASSERT_EQ(std::system(("tar -czf '" + folder_ / "mirror/" + archive + "' -C '" + folder_ / "packed" + "' .").c_str()),
+            0);
+  ASSERT_EQ(fetch("slim/mobilenet_v1").code, 0);
+  const Outcome outcome = weights({"import", "slim/mobilenet_v1"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const std::string output = folder_ / "here/slim/mobilenet_v1/mobilenet_v1.safetensors";
+  EXPECT_NE(outcome.out.find(sha256_file(output) + "  " + output + "\n"), std::string::npos) << outcome.out;
+  EXPECT_FALSE(fs::exists(folder_ / "here/slim/mobilenet_v1/unpacked"));
+  expect_values(output, *network);
+}
+
+TEST_F(WeightsTest, ImportsFilesOfPeersByTheirMaps) {
+  const auto network = random_network("densenet121", 1000, false);
+  const auto map = checkpoint::load_name_map(TINYVISION_SOURCE_DIR "/models/maps/keras_densenet.map", "densenet121");
+  fs::create_directories(folder_ / "here/keras/densenet121");
+  // What lies there is read by its content: the peer's names in a safetensors file.
+  save_safetensors(folder_ / "here/" + path_of_file, checkpoint::export_with_name_map(map, values_of(*network)));
+  const Outcome outcome = weights({"import", "keras/densenet121", "--maps", TINYVISION_SOURCE_DIR "/models/maps"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  expect_values(folder_ / "here/keras/densenet121/densenet121.safetensors", *network);
+  EXPECT_EQ(weights({"import", "keras/densenet121", "--maps", folder_ / "none"}).code, 2);
+}
+
+TEST_F(WeightsTest, ImportNamesWhatIsWrong) {
+  Outcome outcome = weights({"import", "slim/inception_v1"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("tv_weights fetch slim/inception_v1"), std::string::npos) << outcome.err;
+  test_images::write_file(folder_ / "here/slim/inception_v1/inception_v1_2016_08_28.tar.gz", "no archive");
+  outcome = weights({"import", "slim/inception_v1"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("tar could not unpack it"), std::string::npos) << outcome.err;
+}
+
+TEST(PublicWeights, EveryFileOfAPeerHasAMap) {
+  for (const PublicWeights& weights : public_weights) {
+    const std::string publisher(weights.name.substr(0, weights.name.find('/'))), network(weights.network);
+    ASSERT_NO_THROW(make_network(network)) << weights.name;
+    if (publisher == "slim") continue;
+    int maps = 0;
+    for (const auto& entry : fs::directory_iterator(TINYVISION_SOURCE_DIR "/models/maps")) {
+      if (!entry.path().filename().string().starts_with(publisher + "_")) continue;
+      const auto served = checkpoint::networks_of_map(text_of(entry.path().string()));
+      if (std::find(served.begin(), served.end(), network) == served.end()) continue;
+      ++maps;
+      EXPECT_EQ(checkpoint::load_name_map(entry.path().string(), network).classes, weights.classes) << weights.name;
+    }
+    EXPECT_EQ(maps, 1) << weights.name;
+  }
 }
 
 }  // namespace

@@ -3,12 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
 #include <optional>
 #include <sstream>
 
 #include "checkpoint/folder.hpp"
 #include "common/common_options.hpp"
+#include "tinyvision/core/device.hpp"
 #include "tinyvision/core/files.hpp"
+#include "tinyvision/core/kernels.hpp"
+#include "tinyvision/core/thread_pool.hpp"
 
 namespace {
 

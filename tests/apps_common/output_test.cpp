@@ -7,6 +7,8 @@
 #include "common/predictions.hpp"
 #include "common/progress.hpp"
 #include "common/results.hpp"
+#include "tinyvision/core/kernels.hpp"
+#include "tinyvision/linalg/simd.hpp"
 
 namespace {
 

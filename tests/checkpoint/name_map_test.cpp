@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "checkpoint/fixture.hpp"
+#include "tinyvision/checkpoint/name_map_export.hpp"
 
 namespace {
 
@@ -127,6 +128,38 @@ TEST(NameMaps, NamesAndLayouts) {
   EXPECT_EQ(matched.tensors[7].to_vector<float>(), std::vector<float>{10});
   EXPECT_EQ(ours.passed_over.size(), 2u);
   EXPECT_EQ(ours.metadata.at("peer"), "somebody's net");
+}
+
+// The same map read backwards gives the peer's file again.
+TEST(NameMaps, Export) {
+  std::string named = text;  // numbers alone cannot be written
+  named.replace(named.find("sequence same seq{#}/w {scope}/seq/{*}"), 38, "same seq_{n}/w {scope}/seq/{n}");
+  named.replace(named.find("fill ones {scope}/bn/gamma"), 26, "fill ones {scope}/extra");
+  std::vector<ExpectedTensor> wanted = expected();
+  wanted[6].name = "top/net/seq/9", wanted[7].name = "top/net/seq/10";
+  WeightFile peer = peer_file();
+  peer.tensors.emplace_back("bn.weight", counted({5}));
+  const NameMap map = parse_name_map(named, "net", "m.map");
+  WeightFile ours = apply_name_map(map, peer, wanted);
+  ours.tensors.emplace_back("top/net/extra", Tensor::full({2}, 1));
+  std::map<std::string, Tensor> again;
+  for (const auto& [name, tensor] : export_with_name_map(map, ours.tensors)) again.emplace(name, tensor);
+  EXPECT_EQ(again.size(), 8u);
+  for (const auto& [name, tensor] : peer.tensors) {
+    if (name == "bn.tracked" || name == "aux.bias") continue;
+    ASSERT_TRUE(again.contains(name)) << name;
+    EXPECT_EQ(again.at(name).shape(), tensor.shape()) << name;
+    EXPECT_EQ(again.at(name).to_vector<float>(), tensor.to_vector<float>()) << name;
+  }
+  const auto refusal = [](const NameMap& by, const checkpoint::NamedTensors& tensors) {
+    return refusal_of([&] { export_with_name_map(by, tensors); });
+  };
+  EXPECT_NE(refusal(map, {{"top/net/extra", Tensor::full({2}, 3)}}).find("'top/net/extra' is not 1 everywhere"),
+            std::string::npos);
+  EXPECT_NE(refusal(map, {{"strange", counted({1})}}).find("[name map] m.map: 'strange' fits no rule"),
+            std::string::npos);
+  EXPECT_NE(refusal(map, {{"top/net/conv1/weights", counted({2, 2})}}).find("does not fit"), std::string::npos);
+  EXPECT_NE(refusal(parse_name_map(text, "net", "m.map"), {}).find("have numbers instead of names"), std::string::npos);
 }
 
 void expect_refused(WeightFile file, const std::string& message) {

@@ -211,8 +211,9 @@ double largest_difference(const StepOf& own, const StepOf& reference) {
 // every activation has the same bits, and only the sums over pixels of the weight gradients are cut differently.
 // Without that hardware own kernels round twice, an activation near 0 may fall on the other side, and the step differs.
 TEST(Models, OwnKernelsEqualTheReferenceOverATrainingStep) {
-  for (const char* name : {"mobilenet_v1", "mobilenet_v2", "resnet50_v1", "bn_inception"})
+  for (const std::string name : {"mobilenet_v1", "mobilenet_v2", "resnet50_v1", "bn_inception"})
     for (const DType dtype : {DType::f64, DType::f32}) {
+      if (dtype == DType::f64 && !name.starts_with("mobilenet")) continue;  // as the fingerprints of tests/audit
       if (instruction_set() == InstructionSet::portable && dtype == DType::f32) continue;
       const StepOf own = training_step(name, dtype, Kernels::own, 64);
       const StepOf reference = training_step(name, dtype, Kernels::reference, 64);

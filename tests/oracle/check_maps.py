@@ -13,6 +13,7 @@ shape, and none be left over. Where the network can be built (--outputs), its ou
 both relative to the largest value. Needs torch, torchvision, timm, keras (torch backend), h5py, safetensors.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -91,16 +92,45 @@ class Same(torch.nn.Module):
         return self.layer(pad_same(x, self.kernel, self.stride, self.value))
 
 
+class CountedAverage(torch.nn.Module):
+    """SAME average pool over the pixels that exist."""
+
+    def __init__(self, pool):
+        super().__init__()
+        one = lambda v: v if isinstance(v, int) else v[0]
+        self.kernel, self.stride = one(pool.kernel_size), one(pool.stride)
+
+    def forward(self, x):
+        average = lambda v: F.avg_pool2d(pad_same(v, self.kernel, self.stride, 0.0), self.kernel, self.stride)
+        return average(x) / average(torch.ones_like(x[:1, :1]))
+
+
 def make_equal(model, name, epsilon):
-    """The peer's padding and epsilon as ours."""
+    """The peer's padding, average pools and epsilon as ours."""
+    strided = ("mobilenet", "googlenet")  # their convolutions of stride 2 pad on both sides
     for module in list(model.modules()):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eps = epsilon
         for key, child in list(module.named_children()):
-            if isinstance(child, torch.nn.MaxPool2d) and "resnet" in name:
+            if isinstance(child, torch.nn.MaxPool2d) and name.startswith("resnet"):
                 setattr(module, key, Same(child))
-            elif isinstance(child, torch.nn.Conv2d) and child.stride[0] == 2 and child.kernel_size[0] > 1 and "mobilenet" in name:
+            elif (isinstance(child, torch.nn.Conv2d) and child.stride[0] == 2 and child.kernel_size[0] > 1
+                  and name.startswith(strided)):
                 setattr(module, key, Same(child))
+            elif type(child).__name__ == "AvgPool2dSame":  # timm's, which counts the padding
+                setattr(module, key, CountedAverage(child))
+
+
+@contextlib.contextmanager
+def average_pools_skip_padding(name):
+    """torchvision's Inception v3 calls the function, so there is no module to replace."""
+    before = F.avg_pool2d
+    if name == "inception_v3":
+        F.avg_pool2d = lambda *args, **kwargs: before(*args, **{"count_include_pad": False, **kwargs})
+    try:
+        yield
+    finally:
+        F.avg_pool2d = before
 
 
 def randomise(model, generator):
@@ -179,7 +209,8 @@ for peer in options.peers:
                 x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
                 outputs["as it is"] = model(x).numpy()
                 make_equal(model, name, epsilon)
-                outputs["made equal"] = model(x).numpy()
+                with average_pools_skip_padding(name):
+                    outputs["made equal"] = model(x).numpy()
         del model
         for file in files:
             run = subprocess.run([options.program, "names", map_path, network, file, options.spec / (network + ".tsv")],

@@ -17,7 +17,9 @@ import onnx
 import onnxruntime
 from safetensors.numpy import load_file, save_file
 
-NETWORKS = ["mobilenet_v1", "mobilenet_v2", "mobilenet_v2_140", "resnet50_v1", "resnet101_v1", "resnet152_v1"]
+NETWORKS = ["inception_v1", "bn_inception", "inception_v3", "inception_v4", "inception_resnet_v2", "resnet50_v1",
+            "resnet101_v1", "resnet152_v1", "densenet121", "densenet169", "densenet201", "mobilenet_v1", "mobilenet_v2",
+            "mobilenet_v2_140", "nasnet_a_mobile", "nasnet_a_large"]
 TOLERANCE = 1e-5
 
 parser = argparse.ArgumentParser()

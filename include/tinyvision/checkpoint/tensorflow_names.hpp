@@ -9,6 +9,7 @@
 //   NAME/.ATTRIBUTES/VARIABLE_VALUE          NAME from here on (tf.train.Checkpoint)
 //   global_step, save_counter, local_step    passed over: step counter    } as the last part of a name
 //   beta1_power, beta2_power                 passed over: optimiser's state }
+//   mean_rgb                                 passed over: mean of images    } (beside TF-Slim's ResNets and VGGs)
 //   NAME/ExponentialMovingAverage            the value of NAME, in the place of NAME's own if the file has it; or
 //                                            passed over, as the caller wishes
 //   NAME/PART, beside a NAME of the same     passed over: optimiser slot (Momentum, RMSProp, Adam_1 and whatever else
@@ -57,6 +58,7 @@ inline const char* no_weight_by_last_part(std::string_view name) {
   const std::string_view part = last_part(name);
   if (part == "global_step" || part == "save_counter" || part == "local_step") return "step counter";
   if (part == "beta1_power" || part == "beta2_power") return "optimiser's state";
+  if (part == "mean_rgb") return "mean of images";
   return nullptr;
 }
 

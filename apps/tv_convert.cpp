@@ -1,8 +1,8 @@
 // tv_convert: looks into weight files, rewrites them as safetensors, compares them: docs/checkpoints.md.
 #include "common/app.hpp"
 #include "common/conversion.hpp"
+#include "common/network_weights.hpp"
 #include "common/weight_tables.hpp"
-#include "tinyvision/checkpoint/weight_file.hpp"
 
 namespace {
 
@@ -25,7 +25,7 @@ struct Options : tv_app::CommonOptions {
 };
 
 void inspect(const Options& options, const Json& config) {
-  const WeightFile file = load_weight_file(options.file, options.reading());
+  const WeightFile file = tv_app::read_weights(options.file, options.reading());
   std::vector<tv_app::TensorRow> rows;
   for (const auto& [name, tensor] : file.tensors) rows.push_back(tv_app::tensor_row(name, tensor));
   tv_app::print_tensor_rows(rows);
@@ -48,8 +48,8 @@ void convert(const Options& options, const Json& config) {
 }
 
 int verify(const Options& options, const Json& config) {
-  const WeightFile a = load_weight_file(options.file, options.reading());
-  const WeightFile b = load_weight_file(options.other, options.reading());
+  const WeightFile a = tv_app::read_weights(options.file, options.reading());
+  const WeightFile b = tv_app::read_weights(options.other, options.reading());
   const auto differences = tv_app::compare_weights(a, b, options.tolerance);
   for (const auto& [name, what] : differences) std::printf("%s: %s\n", name.c_str(), what.c_str());
   std::printf("%s\n%s\n", tv_app::describe(a).c_str(), tv_app::describe(b).c_str());

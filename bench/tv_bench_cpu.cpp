@@ -3,7 +3,7 @@
 //
 //   tv_bench_cpu [--threads N] --serve        reads lines "run network mode batch", answers one line: seconds of one step
 //   tv_bench_cpu [--threads N] --memory network mode batch  prints the peak resident size minus that before the work, in MB
-// mode is "inference" or "train"; images are 224 px, f32.
+// mode is "inference" or "train"; images are of the network's own size, f32.
 #include <sys/resource.h>
 
 #include <chrono>
@@ -29,12 +29,10 @@ struct Job {
   Tensor images, labels;
 
   Job(const std::string& name, bool training, Index batch) {
-    NetworkOptions options;
-    options.classes = 1000;
-    network = make_network(name, options);
+    network = make_network(name, NetworkOptions::paper(1000));
     initialise(network->parameters(), 1);
     const Random random(2, Stream::test);
-    images = Tensor::empty({batch, 224, 224, 3});
+    images = Tensor::empty({batch, network->image_size(), network->image_size(), 3});
     for (Index i = 0; i < images.count(); ++i)
       images.data<float>()[i] = static_cast<float>(random.uniform(static_cast<std::uint64_t>(i), -1, 1));
     labels = Tensor::empty({batch}, DType::i64);

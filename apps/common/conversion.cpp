@@ -71,7 +71,7 @@ std::string find_name_map(const std::string& folder, const std::string& publishe
 
 Converted convert(const Conversion& c) {
   using namespace tinyvision;
-  WeightFile file = load_weight_file(c.network.weights, {.prefer_averages = c.averages});
+  WeightFile file = read_weights(c.network.weights, {.prefer_averages = c.averages});
   checkpoint::Metadata metadata = file.metadata;
   metadata["source_sha256"] = file.sha256;
   metadata["source_format"] = file.format;

@@ -11,6 +11,10 @@
 
 namespace tv_app {
 
+tinyvision::WeightFile read_weights(const std::string& path, const tinyvision::checkpoint::ReadOptions& options) {
+  return tinyvision::load_weight_file(path, options);
+}
+
 tinyvision::checkpoint::NamedTensors named_values(const tinyvision::Network& network) {
   tinyvision::checkpoint::NamedTensors values;
   for (const tinyvision::Parameter& p : network.parameters()) values.emplace_back(p.name, p.variable.value());
@@ -73,11 +77,11 @@ std::string load_network(const tinyvision::Network& network, const tinyvision::W
 std::string load_network(const tinyvision::Network& network, const NetworkChoice& choice,
                          std::vector<std::string> may_lack) {
   may_lack.insert(may_lack.end(), choice.allow_missing.begin(), choice.allow_missing.end());
-  return load_network(network, tinyvision::load_weight_file(choice.weights), may_lack);
+  return load_network(network, read_weights(choice.weights), may_lack);
 }
 
 tinyvision::Index classes_in_weights(const NetworkChoice& choice) {
-  const auto file = tinyvision::checkpoint::load_weight_file(choice.weights);
+  const auto file = read_weights(choice.weights);
   const auto network = build_network(choice, 2);
   for (const tinyvision::Parameter& p : network->parameters()) {
     if (p.kind != tinyvision::ParameterKind::bias || p.group != tinyvision::ParameterGroup::logits) continue;

@@ -16,6 +16,9 @@ TINYVISION_END
 
 namespace tv_app {
 
+/// tinyvision::load_weight_file, compiled once: the readers of all formats take a while.
+tinyvision::WeightFile read_weights(const std::string& path, const tinyvision::checkpoint::ReadOptions& options = {});
+
 /// All variables as (name, value); they share storage with the network.
 tinyvision::checkpoint::NamedTensors named_values(const tinyvision::Network& network);
 

@@ -9,9 +9,9 @@ Our program (`--ours`, default build/release/bench/tv_bench_cpu) speaks torch_ne
 and two programs beside it:
     tv_bench_logreg --threads T --logistic FILE              CSV: lambda,objective,gradient_norm,iterations,seconds
     tv_bench_decode --decode FOLDER --limit L --serve        lines `decode N` -> seconds for N images, one thread
-NETWORK is mobilenet_v1, mobilenet_v2 or resnet50_v1, MODE inference or train, both at 224 px in f32. The first `run`
-of a configuration may do warm-up steps of its own before the one it reports. Without our program (`--ours none`) the
-peers alone are measured.
+NETWORK is one of the sixteen, MODE inference or train, at the network's own image size in f32. The first `run` of a
+configuration may do warm-up steps of its own before the one it reports. Without our program (`--ours none`) the peers
+alone are measured.
 
 Ratio = PyTorch's time / our time: above 1 we are faster. Memory ratio = our peak / PyTorch's: below 1 we need less.
 """
@@ -29,7 +29,9 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-NETWORKS = ("mobilenet_v1", "mobilenet_v2", "resnet50_v1")
+NETWORKS = ("inception_v1", "bn_inception", "inception_v3", "inception_v4", "inception_resnet_v2", "resnet50_v1",
+            "resnet101_v1", "resnet152_v1", "densenet121", "densenet169", "densenet201", "mobilenet_v1", "mobilenet_v2",
+            "mobilenet_v2_140", "nasnet_a_mobile", "nasnet_a_large")
 MODES = ("inference", "train")
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 
@@ -102,6 +104,10 @@ def geometric_mean(values):
     return math.exp(statistics.fmean(map(math.log, values))) if values else math.nan
 
 
+def batches_of(options, network):
+    return [max(1, batch // 4) for batch in options.batches] if network == "nasnet_a_large" else options.batches
+
+
 def bench_networks(options, rows):
     threads = ["--threads", str(options.threads)]
     torch = [options.python, str(HERE / "torch_networks.py"), *threads]
@@ -109,7 +115,7 @@ def bench_networks(options, rows):
     peer = Program([*torch, "--serve"], environment(options.threads, True))
     for network in options.networks:
         for mode in MODES:
-            for batch in options.batches:
+            for batch in batches_of(options, network):
                 name = f"{network} {mode} {batch}"
                 mine, other = interleaved(ours, peer, f"run {name}", options.rounds)
                 layout = peer.ask(f"layout {name}")
@@ -119,11 +125,17 @@ def bench_networks(options, rows):
     peer.close()
     if ours:
         ours.close()
-    for network in options.networks if options.memory else ():
-        for batch in options.batches:
+
+
+def bench_memory(options, rows):
+    """In the layout that was the faster one; channels_last where no times were taken."""
+    threads = ["--threads", str(options.threads)]
+    torch = [options.python, str(HERE / "torch_networks.py"), *threads]
+    for network in options.networks:
+        for batch in batches_of(options, network):
             for mode in MODES:
-                layout = next(r["note"].split()[1] for r in rows
-                              if (r["bench"], r["network"], r["batch"]) == (mode, network, batch))
+                layout = next((r["note"].split()[1] for r in rows
+                               if (r["bench"], r["network"], r["batch"]) == (mode, network, batch)), "channels_last")
                 words = ["--memory", network, mode, str(batch)]
                 other = float(output([*torch, *words, "--layout", layout], environment(options.threads, False)))
                 mine = math.nan
@@ -228,11 +240,11 @@ def main():
     parser.add_argument("--python", default=sys.executable, help="interpreter that has torch and scikit-learn")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batches", type=int, nargs="+", default=[8, 32])
+    parser.add_argument("--batches", type=int, nargs="+", default=[16],
+                        help="images per step (NASNet-A Large: a quarter of it)")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
-    parser.add_argument("--only", nargs="+", choices=("networks", "logistic", "decode"),
-                        default=["networks", "logistic", "decode"])
-    parser.add_argument("--no-memory", dest="memory", action="store_false")
+    parser.add_argument("--only", nargs="+", choices=("networks", "memory", "logistic", "decode"),
+                        default=["networks", "memory", "logistic", "decode"])
     parser.add_argument("--logistic-warm-start", action="store_true", help="scikit-learn with warm_start")
     parser.add_argument("--logistic-tol", help="scikit-learn's tol (default 1e-4: it then stops short of the optimum)")
     parser.add_argument("--logistic-max-iter", help="scikit-learn's max_iter (default 100)")
@@ -253,6 +265,8 @@ def main():
     info["threads"], info["rounds"] = options.threads, options.rounds
     if "networks" in options.only:
         bench_networks(options, rows)
+    if "memory" in options.only:
+        bench_memory(options, rows)
     if "logistic" in options.only:
         with tempfile.TemporaryDirectory() as folder:
             bench_logistic(options, rows, pathlib.Path(folder))

@@ -1,18 +1,20 @@
-"""PyTorch's side of the CPU bench: MobileNet v1, MobileNet v2 and ResNet-50, inference and training step, f32.
+"""PyTorch's side of the CPU bench: the sixteen networks, inference and training step, f32, at their own image sizes.
 
-Plain eager PyTorch as its users run it. MobileNet v2 and ResNet-50 are torchvision's; MobileNet v1 is written here
-(torchvision has none) with the same padding style. Inference: evaluation mode under inference_mode. Training step:
+Plain eager PyTorch as its users run it: torchvision's model where it has one, else timm's, else one built from the table
+of operations (table_network.py); MobileNet v1 is written here. No auxiliary heads, no dropout. Inference: evaluation mode under inference_mode. Training step:
 forward, cross-entropy, backward, SGD (Nesterov momentum 0.9, weight decay 8e-5), gradients set to none.
 
 `--serve` answers a line protocol on standard input and output, so that a driver can interleave two programs:
     run NETWORK MODE BATCH      ->  seconds of one step, in the better memory layout (channels_last or contiguous)
     layout NETWORK MODE BATCH   ->  channels_last | contiguous
     quit
-The first `run` of a configuration builds it and tries both layouts (two warm-up and three timed steps each).
+The first `run` of a configuration builds it and tries both layouts (two warm-up and three timed steps each; of steps
+above two seconds, one warm-up and one timed).
 `--memory NETWORK MODE BATCH` prints the peak resident MB of three steps minus the resident MB after imports, for the
 layout given by `--layout`.
 """
 import argparse
+import contextlib
 import ctypes
 import resource
 import sys
@@ -47,18 +49,47 @@ class MobileNetV1(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))
 
 
+def from_timm(name):
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the protocol's
+        import timm
+
+    return timm.create_model(name, pretrained=False, num_classes=1000)
+
+
+def from_table(name):
+    import table_network
+
+    return table_network.TableNetwork(name)
+
+
+MODELS = torchvision.models
 BUILD = {
+    "inception_v1": lambda: MODELS.googlenet(weights=None, aux_logits=False, init_weights=False, dropout=0.0),
+    "bn_inception": lambda: from_table("bn_inception"),
+    "inception_v3": lambda: MODELS.inception_v3(weights=None, aux_logits=False, init_weights=False, dropout=0.0),
+    "inception_v4": lambda: from_timm("inception_v4"),
+    "inception_resnet_v2": lambda: from_timm("inception_resnet_v2"),
+    "resnet50_v1": lambda: MODELS.resnet50(weights=None),
+    "resnet101_v1": lambda: MODELS.resnet101(weights=None),
+    "resnet152_v1": lambda: MODELS.resnet152(weights=None),
+    "densenet121": lambda: MODELS.densenet121(weights=None),
+    "densenet169": lambda: MODELS.densenet169(weights=None),
+    "densenet201": lambda: MODELS.densenet201(weights=None),
     "mobilenet_v1": MobileNetV1,
-    "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(weights=None, dropout=0.0),
-    "resnet50_v1": lambda: torchvision.models.resnet50(weights=None),
+    "mobilenet_v2": lambda: MODELS.mobilenet_v2(weights=None, dropout=0.0),
+    "mobilenet_v2_140": lambda: MODELS.mobilenet_v2(weights=None, dropout=0.0, width_mult=1.4),
+    "nasnet_a_mobile": lambda: from_table("nasnet_a_mobile"),
+    "nasnet_a_large": lambda: from_timm("nasnetalarge"),
 }
+SIZES = {"inception_v3": 299, "inception_v4": 299, "inception_resnet_v2": 299, "nasnet_a_large": 331}  # else 224
 
 
 class Job:
     """One network, mode and batch in one layout; step() runs it once."""
 
-    def __init__(self, network, mode, batch, layout, size=224):
+    def __init__(self, network, mode, batch, layout):
         torch.manual_seed(0)
+        size = SIZES.get(network, 224)
         memory = LAYOUTS[layout]
         self.training = mode == "train"
         self.model = BUILD[network]().to(memory_format=memory).train(self.training)
@@ -87,8 +118,8 @@ class Job:
 class Server:
     """Holds the jobs asked for so far; a new network drops the old ones to bound memory."""
 
-    def __init__(self, size):
-        self.size, self.jobs, self.best = size, {}, {}
+    def __init__(self):
+        self.jobs, self.best = {}, {}
 
     def job(self, network, mode, batch):
         key = (network, mode, batch)
@@ -97,13 +128,14 @@ class Server:
             if key not in self.best:
                 trials = {}
                 for layout in LAYOUTS:
-                    job = Job(network, mode, batch, layout, self.size)
-                    job.step()
-                    job.step()
-                    trials[layout] = min(job.timed() for _ in range(3))
+                    job = Job(network, mode, batch, layout)
+                    slow = job.timed() > 2
+                    if not slow:
+                        job.step()
+                    trials[layout] = min(job.timed() for _ in range(1 if slow else 3))
                     del job
                 self.best[key] = min(trials, key=trials.get)
-            self.jobs[key] = Job(network, mode, batch, self.best[key], self.size)
+            self.jobs[key] = Job(network, mode, batch, self.best[key])
             self.jobs[key].step()
         return self.jobs[key]
 
@@ -129,7 +161,6 @@ def peak_mb():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--size", type=int, default=224, help="image height and width")
     parser.add_argument("--serve", action="store_true")
     parser.add_argument("--memory", nargs=3, metavar=("NETWORK", "MODE", "BATCH"))
     parser.add_argument("--layout", choices=LAYOUTS, default="channels_last", help="for --memory")
@@ -145,12 +176,12 @@ def main():
             file.write("5")  # forget the imports' own peak
         before = resident_mb()
         network, mode, batch = options.memory
-        job = Job(network, mode, int(batch), options.layout, options.size)
+        job = Job(network, mode, int(batch), options.layout)
         for _ in range(3):
             job.step()
         print(f"{peak_mb() - before:.1f}")
     elif options.serve:
-        server = Server(options.size)
+        server = Server()
         for line in sys.stdin:
             words = line.split()
             if words == ["quit"]:

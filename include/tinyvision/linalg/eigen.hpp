@@ -26,12 +26,18 @@ void symmetric_eigen(Index n, T* a, T* values) {
 
 /// Solves A x = b for a symmetric positive semidefinite n x n matrix (pivoted L D L^T; pivots at rounding level count
 /// as zero); `b` is overwritten by x.
-inline void solve_symmetric(Index n, const double* a, double* b) {
+template <class T>
+void solve_symmetric(Index n, const T* a, T* b) {
   if (n == 0) return;
-  using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  Eigen::Map<Eigen::VectorXd> x(b, n);
+  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>> x(b, n);
   x = Eigen::Map<const Matrix>(a, n, n).ldlt().solve(x).eval();
 }
+
+#if defined(TINYVISION_COMPILED) && TINYVISION_COMPILED
+extern template void symmetric_eigen<double>(Index, double*, double*);
+extern template void solve_symmetric<double>(Index, const double*, double*);
+#endif
 
 }  // namespace linalg
 TINYVISION_END

@@ -160,10 +160,11 @@ TEST(Fingerprint, EvaluationFolded) {
 TEST(Fingerprint, Densenet121ThreeTrainingSteps) { check_golden("densenet121.json", Kernels::own, false); }
 TEST(Fingerprint, Densenet121ThreeTrainingStepsFused) { check_golden("densenet121.json", Kernels::own, true); }
 TEST(Fingerprint, EvaluationOfCellsAndDenseBlocks) {
-  for (const char* file :
-       {"densenet121.eval.json", "densenet169.eval.json", "densenet201.eval.json", "nasnet_a_mobile.eval.json"})
+  for (const char* file : {"densenet121.eval.json", "densenet169.eval.json", "densenet201.eval.json",
+                           "nasnet_a_mobile.eval.json", "nasnet_a_large.eval.json"})
     for (const bool fused : {false, true}) check_golden(file, Kernels::own, fused);
 }
+TEST(Fingerprint, NasnetAMobileThreeTrainingStepsFused) { check_golden("nasnet_a_mobile.json", Kernels::own, true); }
 TEST(Fingerprint, EvaluationReference) { check_golden("mobilenet_v1_025.eval.json", Kernels::reference, false); }
 
 }  // namespace

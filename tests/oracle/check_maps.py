@@ -53,6 +53,7 @@ PEERS = {
     "keras/MobileNet": ("keras_mobilenet", "mobilenet_v1", 1e-3),
     "keras/MobileNetV2": ("keras_mobilenet_v2", "mobilenet_v2", 1e-3),
     "keras/NASNetMobile": ("keras_nasnet_mobile", "nasnet_a_mobile", 1e-3),
+    "keras/NASNetLarge": ("keras_nasnet_large", "nasnet_a_large", 1e-3),
 }
 SIZES = {"inception_v3": 299, "inception_v4": 299, "inception_resnet_v2": 299, "nasnet_a_large": 331}
 

@@ -71,9 +71,7 @@ void write_outputs(const Network& network, const std::string& in, const std::str
 void forward(const std::string& map_path, const std::string& name, const std::string& path, const std::string& in,
              const std::string& out) {
   const checkpoint::NameMap map = checkpoint::load_name_map(map_path, name);
-  NetworkOptions options;
-  options.classes = map.classes;
-  const auto network = make_network(name, options);
+  const auto network = make_network(name, NetworkOptions::paper(map.classes));  // peers have every gamma
   std::vector<ExpectedTensor> expected;
   for (const Parameter& p : network->parameters()) expected.push_back({.name = p.name, .shape = p.variable.shape()});
   const auto matched = match_weights(apply_name_map(map, load_any(path), expected), expected);

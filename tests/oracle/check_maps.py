@@ -5,10 +5,10 @@
 
 Builds each peer with random weights and batch norm statistics, lets the peer save it (.pth, .h5, .weights.h5 or
 safetensors), and reads the file with our readers and the map: every variable of the network's table must be there in its
-shape, and none be left over. Where the network can be built (--outputs), its outputs for random images are compared:
+shape, and none be left over. Then the outputs for random images are compared (--outputs):
 
   as it is        largest difference to the peer as published; what the map's `differs` lines lead to expect
-  made equal      the same after the peer's padding and epsilon were set to ours; must be below 1e-5
+  made equal      the same after the peer's padding, average pools and epsilon were set to ours; must be below 1e-5
 
 both relative to the largest value. Needs torch, torchvision, timm, keras (torch backend), h5py, safetensors.
 """
@@ -62,7 +62,8 @@ parser.add_argument("peers", nargs="*", default=list(PEERS))
 parser.add_argument("--spec", default="../shared/spec/networks", type=pathlib.Path)
 parser.add_argument("--program", default="build/release/tests/oracle_exchange")
 parser.add_argument("--maps", default="models/maps", type=pathlib.Path)
-parser.add_argument("--outputs", default="", help="networks whose outputs are compared, separated by commas")
+parser.add_argument("--outputs", default=",".join(sorted({network for _, network, _ in PEERS.values()})),
+                    help="networks whose outputs are compared, separated by commas (default: all)")
 options = parser.parse_args()
 torch.set_num_threads(1)
 
@@ -160,7 +161,8 @@ def build_keras(name):
     from keras.src.applications import nasnet
 
     # Keras refuses to build NASNetMobile with torch; names and shapes are those of any backend.
-    nasnet.backend = types.SimpleNamespace(backend=lambda: "any", image_data_format=keras.backend.image_data_format)
+    nasnet.backend = types.SimpleNamespace(backend=lambda: "any", image_data_format=keras.backend.image_data_format,
+                                           name_scope=keras.name_scope)
     model = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     rng = np.random.default_rng(3)
     for weight in model.weights:
@@ -169,6 +171,25 @@ def build_keras(name):
             scale = weight.name in ("gamma", "moving_variance")
             weight.assign(0.5 + draw if scale else (draw - 0.5) / 5)
     return model
+
+
+def pools_skip_padding(model):
+    """Keras's NASNet puts zeros around the map that the pools of a reduction cell read; ours, as TF-Slim's, skip what is
+    outside: the maximum is that of the pixels there are, the mean too."""
+    def pool(x, largest):
+        x = x.permute(0, 3, 1, 2)
+        if largest:
+            y = F.max_pool2d(pad_same(x, 3, 2, float("-inf")), 3, 2)
+        else:
+            mean = lambda v: F.avg_pool2d(pad_same(v, 3, 2, 0.0), 3, 2)
+            y = mean(x) / mean(torch.ones_like(x[:1, :1]))
+        return y.permute(0, 2, 3, 1)
+
+    for layer in model.layers:
+        if layer.name.startswith("reduction_pad_1_"):
+            layer.call = lambda x: x
+        elif layer.name.startswith(("reduction_left2_", "reduction_right5_", "reduction_left3_")):
+            layer.call = lambda x, largest="left3" not in layer.name: pool(x, largest)
 
 
 def ours(folder, map_path, network, weights, images):
@@ -200,6 +221,9 @@ for peer in options.peers:
             model.save_weights(files[1])
             if compare:
                 outputs["as it is"] = np.asarray(model(images, training=False).detach().cpu())
+                if name.startswith("NASNet"):
+                    pools_skip_padding(model)
+                    outputs["made equal"] = np.asarray(model(images, training=False).detach().cpu())
         else:
             model = build_torch(library, name)
             randomise(model, torch.Generator().manual_seed(4))

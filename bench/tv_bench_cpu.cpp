@@ -51,7 +51,7 @@ struct Job {
       trainer->step(images, labels);
     } else {
       const NoGradient guard;
-      network->forward(Variable(images), Context{});
+      network->forward(Variable(images), Context::scores_only());
     }
   }
 };

@@ -27,7 +27,7 @@ class ThreeLayers : public Network {
     Variable x = stem_.forward(images, context);  // [N,16,16,16]
     x = spatial_.forward(x, context);             // [N,8,8,16]
     x = mixing_.forward(x, context);              // [N,8,8,32]
-    out.end_points.emplace_back("mixing", x);
+    out.keep(context, "mixing", x);
     out.feature = global_average_pool(x);                // [N,32]
     out.logits = logits_.forward(out.feature, context);  // [N,classes]
     return out;

@@ -43,12 +43,12 @@ class BnInception : public Network {
     Variable x = prepare(images);
     context.record("input", x);
     x = first_.forward(x, context);  // [N,112,112,64]
-    out.end_points.emplace_back("Conv2d_1a_7x7", x);
+    out.keep(context, "Conv2d_1a_7x7", x);
     x = stem_.forward(x, context);  // [N,28,28,192]
-    out.end_points.emplace_back("MaxPool_3a_3x3", x);
+    out.keep(context, "MaxPool_3a_3x3", x);
     for (std::size_t i = 0; i < modules_.size(); ++i) {  // [N,28,28,256] ... [N,7,7,1024]
       x = modules_[i].forward(x, context);
-      out.end_points.emplace_back(table[i].name, x);
+      out.keep(context, table[i].name, x);
     }
     out.feature = cast(global_average_pool(x), options_.dtype);  // [N,1024]
     context.record("InceptionV2/Logits/AvgPool_1a_7x7", out.feature);

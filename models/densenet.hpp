@@ -58,16 +58,16 @@ class Densenet : public Network {
     Variable x = prepare(images);
     context.record("input", x);
     x = stem(x, context);  // [N,112,112,64]
-    out.end_points.emplace_back("conv1/relu", x);
+    out.keep(context, "conv1/relu", x);
     Features block = dense_block(0, x, context);  // [N,56,56,256]
-    out.end_points.emplace_back(blocks_[0].layers.back().name, block.map);
+    out.keep(context, blocks_[0].layers.back().name, block.map);
     for (std::size_t b = 1; b < blocks_.size(); ++b) {  // [N,28,28,512], [N,14,14,1024], [N,7,7,1024]
       x = blocks_[b - 1].transition.forward(block.map, context, block.statistics);
       block = dense_block(b, x, context);
-      out.end_points.emplace_back(blocks_[b].layers.back().name, block.map);
+      out.keep(context, blocks_[b].layers.back().name, block.map);
     }
     x = last_activation(block, context);
-    out.end_points.emplace_back("relu", x);
+    out.keep(context, "relu", x);
     out.feature = cast(global_average_pool(x), options_.dtype);  // [N,1024]
     context.record("avg_pool", out.feature);
     out.logits = logits_.forward(out.feature, context);  // [N,classes]

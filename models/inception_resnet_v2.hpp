@@ -60,7 +60,7 @@ class InceptionResnetV2 : public Network {
     Outputs out;
     Variable x = prepare(images);
     context.record("input", x);
-    const auto keep = [&](const std::string& name) { out.end_points.emplace_back(name, x); };
+    const auto keep = [&](const std::string& name) { out.keep(context, name, x); };
     x = stem_.forward(x, context);  // [N,35,35,192]
     keep("MaxPool_5a_3x3");
     x = mixed_5b_.forward(x, context);  // [N,35,35,320]
@@ -71,7 +71,7 @@ class InceptionResnetV2 : public Network {
     keep("Mixed_6a");
     for (const Block& block : blocks17_) x = block.forward(x, context);  // [N,17,17,1088]
     keep("PreAuxLogits");
-    const Variable map_of_head = x;
+    const Variable map_of_head = head_ ? x : Variable();
     x = mixed_7a_.forward(x, context);  // [N,8,8,2080]
     keep("Mixed_7a");
     for (const Block& block : blocks8_) x = block.forward(x, context);  // [N,8,8,2080]

@@ -46,7 +46,7 @@ class InceptionV1 : public Network {
     Variable x = prepare(images);
     context.record("input", x);
     x = stem_.forward(x, context);  // [N,28,28,192]
-    out.end_points.emplace_back("MaxPool_3a_3x3", x);
+    out.keep(context, "MaxPool_3a_3x3", x);
     for (const Stage& stage : stages_) {  // [N,28,28,256] ... [N,7,7,1024]
       if (stage.row.pool > 0) {
         x = tinyvision::max_pool(x, {.kernel = stage.row.pool, .stride = 2});
@@ -54,7 +54,7 @@ class InceptionV1 : public Network {
       } else {
         x = stage.module.forward(x, context);
       }
-      out.end_points.emplace_back(stage.row.name, x);
+      out.keep(context, stage.row.name, x);
     }
     out.feature = cast(global_average_pool(x), options_.dtype);  // [N,1024]
     context.record("InceptionV1/Logits/AvgPool_0a_7x7", out.feature);

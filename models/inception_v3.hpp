@@ -63,11 +63,11 @@ class InceptionV3 : public Network {
     Variable x = prepare(images), head_map;
     context.record("input", x);
     x = stem_.forward(x, context);  // [N,35,35,192]
-    out.end_points.emplace_back("MaxPool_5a_3x3", x);
+    out.keep(context, "MaxPool_5a_3x3", x);
     for (const Stage& stage : modules_) {  // [N,35,35,256] ... [N,8,8,2048]
       x = stage.module.forward(x, context);
-      out.end_points.emplace_back(stage.name, x);
-      if (stage.name == head_after) head_map = x;
+      out.keep(context, stage.name, x);
+      if (head_ && stage.name == head_after) head_map = x;
     }
     out.aux_logits = forward_head(head_, head_map, options_.dtype, context);  // [N,classes]
     out.feature = cast(global_average_pool(x), options_.dtype);               // [N,2048]

@@ -54,11 +54,11 @@ class InceptionV4 : public Network {
     Variable x = prepare(images), head_map;
     context.record("input", x);
     x = stem_.forward(x, context);  // [N,147,147,64]
-    out.end_points.emplace_back("Conv2d_2b_3x3", x);
+    out.keep(context, "Conv2d_2b_3x3", x);
     for (const Stage& stage : modules_) {  // [N,73,73,160] ... [N,8,8,1536]
       x = stage.module.forward(x, context);
-      out.end_points.emplace_back(stage.name, x);
-      if (stage.name == head_after) head_map = x;
+      out.keep(context, stage.name, x);
+      if (head_ && stage.name == head_after) head_map = x;
     }
     out.aux_logits = forward_head(head_, head_map, options_.dtype, context);  // [N,classes]
     out.feature = cast(global_average_pool(x), options_.dtype);               // [N,1536]

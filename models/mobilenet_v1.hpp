@@ -38,11 +38,11 @@ class MobilenetV1 : public Network {
     Variable x = prepare(images);
     context.record("input", x);
     x = stem_.forward(x, context);  // [N,112,112,32]
-    out.end_points.emplace_back("Conv2d_0", x);
+    out.keep(context, "Conv2d_0", x);
     for (std::size_t i = 0; i < blocks_.size(); ++i) {  // [N,112,112,64] ... [N,7,7,1024]
       x = blocks_[i].depthwise.forward(x, context);
       x = blocks_[i].pointwise.forward(x, context);
-      out.end_points.emplace_back("Conv2d_" + std::to_string(i + 1) + "_pointwise", x);
+      out.keep(context, "Conv2d_" + std::to_string(i + 1) + "_pointwise", x);
     }
     out.feature = cast(global_average_pool(x), options_.dtype);  // [N,1024]
     context.record("MobilenetV1/Logits/AvgPool_1a", out.feature);

@@ -52,15 +52,15 @@ class MobilenetV2 : public Network {
     Variable x = prepare(images);
     context.record("input", x);
     x = stem_.forward(x, context);  // [N,112,112,32]
-    out.end_points.emplace_back("Conv", x);
+    out.keep(context, "Conv", x);
     for (const Block& block : blocks_) {  // [N,112,112,16] ... [N,7,7,320]
       Variable y = block.expands ? block.expand.forward(x, context) : x;
       y = block.depthwise.forward(y, context);
       x = block.project.forward(y, context, block.adds ? x : Variable(), Activation::none, "MobilenetV2/" + block.name);
-      out.end_points.emplace_back(block.name, x);
+      out.keep(context, block.name, x);
     }
     x = last_.forward(x, context);  // [N,7,7,1280]
-    out.end_points.emplace_back("Conv_1", x);
+    out.keep(context, "Conv_1", x);
     out.feature = cast(global_average_pool(x), options_.dtype);  // [N,1280]
     context.record("MobilenetV2/Logits", out.feature);
     x = dropped(out.feature, context);

@@ -88,7 +88,7 @@ class NasnetA : public Network {
     for (std::size_t i = 0; i < cells_.size(); ++i) {
       const Cell& cell = cells_[i];
       maps.push_back(cell.forward(maps.back(), maps[cell.earlier], static_cast<Index>(i), drop, context));
-      out.end_points.emplace_back(cell.name, context.fused ? maps.back() : relu(maps.back()));
+      out.keep(context, cell.name, context.fused ? maps.back() : relu(maps.back()));
       if (i == auxiliary_cell_) out.aux_logits = auxiliary(maps.back(), context);
     }
     x = activated(maps.back(), context);

@@ -47,12 +47,12 @@ class ResnetV1 : public Network {
     Variable x = prepare(images);
     context.record("input", x);
     x = stem_.forward(x, context);  // [N,112,112,64]
-    out.end_points.emplace_back("conv1", x);
+    out.keep(context, "conv1", x);
     x = max_pool(x, {.kernel = 3, .stride = 2});  // [N,56,56,64]
     context.record(root_ + "/pool1", x);
     for (const Unit& unit : units_) {  // [N,56,56,256] ... [N,7,7,2048]
       x = unit.forward(x, context);
-      out.end_points.emplace_back(unit.path, x);
+      out.keep(context, unit.path, x);
     }
     out.feature = cast(global_average_pool(x), options_.dtype);  // [N,2048]
     context.record(root_ + "/pool5", out.feature);

@@ -43,7 +43,7 @@ struct Job {
   double step() {
     if (trainer) return trainer->step(images, labels).loss;
     const NoGradient guard;
-    network->forward(Variable(images), Context{});
+    network->forward(Variable(images), Context::scores_only());
     return 0;
   }
 };

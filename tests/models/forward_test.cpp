@@ -179,6 +179,26 @@ TEST(Forward, EvaluationOfOwnEqualsReferenceInF32) {
     }
 }
 
+// Without end points the maps of an evaluation are freed as soon as nothing reads them.
+TEST(Forward, AnEvaluationWithoutEndPointsNeedsLessMemory) {
+  const auto network = make_varied("resnet50_v1", small(DType::f32));
+  const Variable images(random_tensor({4, 97, 97, 3}, DType::f32, 5));
+  const NoGradient guard;
+  const auto peak_beyond = [&](bool end_points, Tensor& logits) {
+    const std::size_t before = Arena::cpu().statistics().in_use;
+    Arena::cpu().reset_peak();
+    const Outputs out = network->forward(images, end_points ? Context{} : Context::scores_only());
+    EXPECT_EQ(out.end_points.empty(), !end_points);
+    logits = out.logits.value();
+    return Arena::cpu().statistics().peak - before;
+  };
+  Tensor with, without;
+  peak_beyond(true, with);  // packs the weights
+  const std::size_t all = peak_beyond(true, with);
+  EXPECT_LT(2 * peak_beyond(false, without), all);
+  EXPECT_EQ(with.to_vector<float>(), without.to_vector<float>());
+}
+
 // Weights of an evaluation are packed once and kept; they must follow every change and fit every image size.
 TEST(Forward, PackedWeightsFollowTheWeights) {
   const auto network = make_varied("mobilenet_v2", small(DType::f32));

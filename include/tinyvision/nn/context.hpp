@@ -41,9 +41,19 @@ struct Context {
   std::uint64_t seed = 0;          ///< of dropout and drop path
   std::uint64_t step = 0;          ///< of random numbers: every forward pass of a training has its own
   std::uint64_t update = 0;        ///< training steps done: schedules of regularisers follow it
+  /// Whether Outputs carries end points. In training they cost nothing, because the tape holds them anyway; in an
+  /// evaluation they are most of its memory.
+  bool end_points = true;
   Trace* trace = nullptr;
   /// Called with every batch norm's state and input; needs the plain spelling (`fused` off).
   std::function<void(const BatchNormState&, const Tensor&)> observe_norm_input;
+
+  /// An evaluation of which only scores and feature are wanted.
+  static Context scores_only() {
+    Context context;
+    context.end_points = false;
+    return context;
+  }
 
   void record(const std::string& name, const Variable& result) const {
     if (trace) trace->record(name, result);
@@ -60,7 +70,11 @@ struct Outputs {
   Variable logits;
   Variable feature;
   Variable aux_logits;  ///< of the auxiliary head [N,K]; undefined without one and in evaluation
-  std::vector<std::pair<std::string, Variable>> end_points;
+  std::vector<std::pair<std::string, Variable>> end_points;  ///< empty where the context wants none
+
+  void keep(const Context& context, const std::string& name, const Variable& value) {
+    if (context.end_points) end_points.emplace_back(name, value);
+  }
 };
 
 TINYVISION_END

@@ -38,8 +38,8 @@ inline Evaluation evaluate(const Network& network, data::Loader& loader,
   BatchFeed feed(loader, network.device());
   if (feed.position() != data::LoaderPosition{}) feed.seek({});
   while (const std::optional<data::Batch> batch = feed.next_of_epoch(0)) {
-    const Outputs outputs =
-        network.forward(Variable(batch->images.to(network.options().dtype).to(network.device())), Context{});
+    const Outputs outputs = network.forward(Variable(batch->images.to(network.options().dtype).to(network.device())),
+                                            Context::scores_only());
     copy_rows(out.logits, done, outputs.logits.value());
     copy_rows(out.features, done, outputs.feature.value());
     copy_rows(out.labels, done, batch->labels);

@@ -2,19 +2,28 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tinyvision/data/decode.hpp"
+#include "tinyvision/data/file_source.hpp"
 
 TINYVISION_BEGIN
 namespace data {
 
-/// How a data set's accuracy is reported: over all examples, or the mean of the classes' accuracies.
-enum class Metric { top1, mean_per_class };
+/// How a data set's accuracy is reported: over all examples, the mean of the classes' accuracies, or the mean over classes
+/// of the 11-point average precision of PASCAL VOC 2007.
+enum class Metric { top1, mean_per_class, voc_ap11 };
 
-constexpr const char* to_string(Metric metric) { return metric == Metric::top1 ? "top1" : "mean_per_class"; }
+constexpr const char* to_string(Metric metric) {
+  switch (metric) {
+    case Metric::mean_per_class: return "mean_per_class";
+    case Metric::voc_ap11: return "voc_ap11";
+    default: return "top1";
+  }
+}
 
 /// An image file and its class.
 struct Example {
@@ -28,8 +37,11 @@ class Dataset {
   virtual ~Dataset() = default;
 
   virtual Index size() const = 0;
-  /// Class of example i, in [0, classes()).
+  /// Class of example i, in [0, classes()). Where an image can show several classes: the first that it shows.
   virtual std::int64_t label(Index i) const = 0;
+  /// Where an image can show several classes (PASCAL VOC): for each class 1 (present), -1 (absent) or 0 (only instances
+  /// marked difficult). Empty for all other data sets.
+  virtual std::span<const std::int8_t> presence(Index) const { return {}; }
   /// Identifies example i in split files, predictions and messages; unique within the data set.
   virtual std::string path(Index i) const = 0;
   /// The decoded image. Throws UsageError naming the path when it cannot be read.
@@ -41,6 +53,16 @@ class Dataset {
   Metric metric() const { return metric_; }
   /// What turns bytes into pixels, as recorded in results ("none" when the pixels were stored plainly).
   virtual std::string decoder() const { return "none"; }
+
+  /// The classes that example i shows: its label, or all with presence 1.
+  std::vector<Index> classes_of(Index i) const {
+    const std::span<const std::int8_t> present = presence(i);
+    if (present.empty()) return {label(i)};
+    std::vector<Index> all;
+    for (std::size_t c = 0; c < present.size(); ++c)
+      if (present[c] > 0) all.push_back(static_cast<Index>(c));
+    return all;
+  }
 
   std::vector<std::int64_t> labels() const {
     std::vector<std::int64_t> all(static_cast<std::size_t>(size()));
@@ -65,37 +87,45 @@ class Dataset {
   Metric metric_;
 };
 
-/// Image files below a root folder, decoded on each access.
+/// Image files of a source, decoded on each access.
 class FileDataset : public Dataset {
  public:
-  /// Throws UsageError naming the file when a label is out of range.
-  FileDataset(std::string name, std::string root, std::vector<Example> examples, std::vector<std::string> class_names,
-              Metric metric = Metric::top1, Decoder decoder = Decoder::turbo)
+  /// Paths of examples are names in `source`. Throws UsageError naming the file when a label is out of range.
+  FileDataset(std::string name, std::shared_ptr<const FileSource> source, std::vector<Example> examples,
+              std::vector<std::string> class_names, Metric metric = Metric::top1, Decoder decoder = Decoder::turbo)
       : Dataset(std::move(name), std::move(class_names), metric),
-        root_(std::move(root)),
+        source_(std::move(source)),
         examples_(std::move(examples)),
         decoder_(decoder) {
     for (const Example& example : examples_) check_label(example.label, example.path);
   }
+  /// Files below the folder `root`.
+  FileDataset(std::string name, const std::string& root, std::vector<Example> examples,
+              std::vector<std::string> class_names, Metric metric = Metric::top1, Decoder decoder = Decoder::turbo)
+      : FileDataset(std::move(name), std::make_shared<FolderSource>(root), std::move(examples), std::move(class_names),
+                    metric, decoder) {}
 
   Index size() const override { return static_cast<Index>(examples_.size()); }
   std::int64_t label(Index i) const override { return at(i).label; }
   std::string path(Index i) const override { return at(i).path; }
-  Image image(Index i) const override { return read_image(file(i), decoder_); }
+  Image image(Index i) const override {
+    const std::string bytes = source_->read(at(i).path);
+    return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
+                        source_->describe(at(i).path), decoder_);
+  }
   std::string decoder() const override { return decoder_name(decoder_); }
 
-  /// Path of example i on disk.
-  std::string file(Index i) const { return root_.empty() ? at(i).path : root_ + "/" + at(i).path; }
-  const std::string& root() const { return root_; }
+  const FileSource& source() const { return *source_; }
   const std::vector<Example>& examples() const { return examples_; }
 
- private:
+ protected:
   const Example& at(Index i) const {
     check_index(i);
     return examples_[static_cast<std::size_t>(i)];
   }
 
-  std::string root_;
+ private:
+  std::shared_ptr<const FileSource> source_;
   std::vector<Example> examples_;
   Decoder decoder_;
 };

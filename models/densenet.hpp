@@ -49,8 +49,8 @@ class Densenet : public Network {
     }
     last_norm_ = BatchNormLayer(scope("bn"), channels, defaults);
     feature_size_ = channels;
-    logits_ = FullyConnected(scope("fc1000").in_group(ParameterGroup::logits), channels, options.classes, defaults,
-                             "kernel", "bias");
+    logits_ = Logits::fully_connected(scope("fc1000").in_group(ParameterGroup::logits), channels, options.classes,
+                                      defaults, "kernel", "bias");
   }
 
   Outputs forward(const Variable& images, const Context& context) const override {  // DenseNet-121 at 224 px:
@@ -196,7 +196,7 @@ class Densenet : public Network {
   Variable stem_;
   BatchNormLayer stem_norm_, last_norm_;
   std::vector<Block> blocks_;
-  FullyConnected logits_;
+  Logits logits_;
 };
 
 TINYVISION_END

@@ -65,8 +65,8 @@ class NasnetA : public Network {
       }
     }
     feature_size_ = maps.back().channels;
-    logits_ = FullyConnected(scope("final_layer").in_group(ParameterGroup::logits) / "FC", feature_size_,
-                             options.classes, defaults);
+    logits_ = Logits::fully_connected(scope("final_layer").in_group(ParameterGroup::logits) / "FC", feature_size_,
+                                      options.classes, defaults);
   }
 
   bool recordable() const override { return options_.drop_path_keep == 1; }
@@ -336,7 +336,7 @@ class NasnetA : public Network {
     std::string name;
     Index map = 0;
     ConvThenNorm projection, whole;
-    FullyConnected logits;
+    Logits logits;
 
     Auxiliary() = default;
     Auxiliary(const Scope& scope, Index channels, Index side, Index classes, const ConvDefaults& defaults)
@@ -347,7 +347,7 @@ class NasnetA : public Network {
       const Scope at = scope / "aux_logits";
       projection = ConvThenNorm(at / "proj", at / "aux_bn0", {1, 1}, channels, 128, defaults);
       whole = ConvThenNorm(at / "Conv", at / "aux_bn1", {map, map}, 128, 768, defaults, {1, Padding::valid()});
-      logits = FullyConnected(at / "FC", 768, classes, defaults);
+      logits = Logits::fully_connected(at / "FC", 768, classes, defaults);
     }
 
     Variable forward(const Variable& input, const Context& context) const {  // NASNet-A Mobile at 224 px:
@@ -380,7 +380,7 @@ class NasnetA : public Network {
   std::vector<Cell> cells_;
   std::size_t auxiliary_cell_ = 0;
   Auxiliary auxiliary_;
-  FullyConnected logits_;
+  Logits logits_;
 };
 
 TINYVISION_END

@@ -164,7 +164,15 @@ TEST(Fingerprint, EvaluationOfCellsAndDenseBlocks) {
                            "nasnet_a_mobile.eval.json", "nasnet_a_large.eval.json"})
     for (const bool fused : {false, true}) check_golden(file, Kernels::own, fused);
 }
+TEST(Fingerprint, DensenetsTwoTrainingStepsFused) {
+  for (const char* file : {"densenet169.json", "densenet201.json"}) check_golden(file, Kernels::own, true);
+}
 TEST(Fingerprint, NasnetAMobileThreeTrainingStepsFused) { check_golden("nasnet_a_mobile.json", Kernels::own, true); }
+TEST(Fingerprint, NasnetALargeTwoTrainingStepsFused) { check_golden("nasnet_a_large.json", Kernels::own, true); }
+TEST(Fingerprint, Resnet101And152TwoTrainingStepsFused) {
+  for (const char* file : {"resnet101_v1.json", "resnet152_v1.json"}) check_golden(file, Kernels::own, true);
+}
+TEST(Fingerprint, MobilenetV2WideThreeTrainingStepsFused) { check_golden("mobilenet_v2_140.json", Kernels::own, true); }
 TEST(Fingerprint, EvaluationReference) { check_golden("mobilenet_v1_025.eval.json", Kernels::reference, false); }
 
 }  // namespace

@@ -8,7 +8,7 @@ Of a tensor b with n entries, flat index i in the stored (row-major) order:
 with splitmix64 as in make_inputs.py. Activations and ema hold 4 numbers [norm, maximum, 2 projections], everything else
 10: [norm, maximum, 4 projections, 4 entries]. Only the first and the last step are kept (ema: the last) and all losses.
 `--brief` keeps 4 numbers of the activations and gradients of the first step alone, and all losses: what an update did is
-in the losses that follow it. `--brief losses` keeps the losses alone.
+in the losses that follow it.
 JSON: {"format": 1, "settings": {...}, "losses": [one a step], "tensors": {name: n}, "steps": {"0": {name: [numbers]}}}.
 
 `--check FILE` compares a folder with a fingerprint: every number within tol * scale, where
@@ -45,8 +45,6 @@ def entry_positions(count):
 def level(name, step, last, brief=False):
     """How much of a tensor is kept: everything in the first and the last step (ema in the last alone)."""
     kind = name.split("/", 1)[0]
-    if brief == "losses":
-        return "none"
     if brief:
         return "none" if step > 0 or kind in ("weight", "ema") else "short"
     if step not in (0, last) or (kind == "ema" and step != last):
@@ -132,8 +130,7 @@ def main():
     parser.add_argument("--check", help="fingerprint to compare with")
     parser.add_argument("--tol", type=float, default=1e-9)
     parser.add_argument("--settings", default="{}", help="JSON object kept in the fingerprint: how to make the trace")
-    parser.add_argument("--brief", nargs="?", const=True, choices=("losses",),
-                        help="activations and gradients of the first step alone, or nothing but the losses")
+    parser.add_argument("--brief", action="store_true", help="activations and gradients of the first step alone")
     options = parser.parse_args()
     if options.out:
         dump_json(fingerprint(options.folder, json.loads(options.settings), options.brief), options.out)

@@ -34,10 +34,13 @@ GOLDENS = {
     "inception_v4": dict(BRIEF, network="inception_v4", steps=2, height=123, image_width=107),
     "inception_resnet_v2": dict(BRIEF, network="inception_resnet_v2", steps=2, height=123, image_width=107),
     "densenet121": dict(BRIEF, network="densenet121", height=97, image_width=97),
-    "densenet169": dict(BRIEF, network="densenet169", height=97, image_width=97, batch_size=2, brief="losses"),
-    "densenet201": dict(BRIEF, network="densenet201", height=97, image_width=97, batch_size=2, brief="losses"),
+    "densenet169": dict(BRIEF, network="densenet169", steps=2, height=97, image_width=97, batch_size=2),
+    "densenet201": dict(BRIEF, network="densenet201", steps=2, height=97, image_width=97, batch_size=2),
+    "resnet101_v1": dict(BRIEF, network="resnet101_v1", steps=2, decay_set="all", lr=5e-6),
+    "resnet152_v1": dict(BRIEF, network="resnet152_v1", steps=2, decay_set="all", lr=2e-6),
+    "mobilenet_v2_140": dict(BRIEF, network="mobilenet_v2_140"),
     "nasnet_a_mobile": dict(BRIEF, network="nasnet_a_mobile", height=97, image_width=97),
-    "nasnet_a_large": dict(BRIEF, network="nasnet_a_large", height=97, image_width=97, batch_size=2, brief="losses"),
+    "nasnet_a_large": dict(BRIEF, network="nasnet_a_large", height=97, image_width=97, steps=2, batch_size=2),
     **{f"{name}.eval": dict(EVAL, network=name)
        for name in ("densenet121", "densenet169", "densenet201", "nasnet_a_large")},
     "nasnet_a_mobile.eval": dict(EVAL, network="nasnet_a_mobile", height=97, image_width=97, auxiliary_head=True,
@@ -82,8 +85,7 @@ def main():
         run("train_trace.py", *common, "--weights", weights, "--dump", trace)
         golden = options.out / f"{name}.json"
         run("fingerprint.py", trace, "--out", golden, "--settings", json.dumps(settings),
-            *(["--brief", settings["brief"]] if isinstance(settings.get("brief"), str) else
-              ["--brief"] if settings.get("brief") else []))
+            *(["--brief"] if settings.get("brief") else []))
         if options.sensitivity:
             rng = np.random.default_rng(1)
             moved = {k: v * (1 + 2.0**-52 * rng.choice([-1.0, 1.0], v.shape)) for k, v in load_file(weights).items()}

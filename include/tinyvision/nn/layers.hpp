@@ -225,11 +225,13 @@ class Logits {
   Logits() = default;
   /// weights [1,1,in,classes].
   Logits(const Scope& scope, Index in, Index classes, const ConvDefaults& defaults)
-      : Logits(scope, ParameterKind::conv_weight, {1, 1, in, classes}, defaults) {}
-  /// weights [in,classes].
-  static Logits fully_connected(const Scope& scope, Index in, Index classes, const ConvDefaults& defaults) {
-    return Logits(scope, ParameterKind::fc_weight, {in, classes}, defaults);
+      : Logits(scope, ParameterKind::conv_weight, {1, 1, in, classes}, defaults, "weights", "biases") {}
+  /// weights [in,classes], under the names given.
+  static Logits fully_connected(const Scope& scope, Index in, Index classes, const ConvDefaults& defaults,
+                                const std::string& weight = "weights", const std::string& bias = "biases") {
+    return Logits(scope, ParameterKind::fc_weight, {in, classes}, defaults, weight, bias);
   }
+  DType dtype() const { return weight_.dtype(); }
 
   /// feature [N,in] -> [N,classes]
   Variable forward(const Variable& feature, const Context& context) const {
@@ -241,11 +243,11 @@ class Logits {
   bool convolves() const { return weight_.shape().rank() == 4; }
 
  private:
-  Logits(const Scope& scope, ParameterKind kind, const Shape& shape, const ConvDefaults& defaults)
+  Logits(const Scope& scope, ParameterKind kind, const Shape& shape, const ConvDefaults& defaults,
+         const std::string& weight, const std::string& bias)
       : name_(scope.path()),
-        weight_(scope.create("weights", kind, shape, defaults.weights, defaults.l2_slim)),
-        bias_(
-            scope.create("biases", ParameterKind::bias, {shape.back()}, Initialiser::zeros(), defaults.l2_slim_bias)) {}
+        weight_(scope.create(weight, kind, shape, defaults.weights, defaults.l2_slim)),
+        bias_(scope.create(bias, ParameterKind::bias, {shape.back()}, Initialiser::zeros(), defaults.l2_slim_bias)) {}
 
   std::string name_;
   Variable weight_, bias_;

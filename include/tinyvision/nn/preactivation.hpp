@@ -96,27 +96,4 @@ class PreactivatedConv {
   Variable weight_;
 };
 
-/// Class scores from the pooled feature by a matrix [in,classes] and a bias, under the names given.
-class FullyConnected {
- public:
-  FullyConnected() = default;
-  FullyConnected(const Scope& scope, Index in, Index classes, const ConvDefaults& defaults,
-                 const std::string& weight = "weights", const std::string& bias = "biases")
-      : name_(scope.path()),
-        weight_(scope.create(weight, ParameterKind::fc_weight, {in, classes}, defaults.weights, defaults.l2_slim)),
-        bias_(scope.create(bias, ParameterKind::bias, {classes}, Initialiser::zeros())) {}
-
-  DType dtype() const { return weight_.dtype(); }
-  /// feature [N,in] -> [N,classes]
-  Variable forward(const Variable& feature, const Context& context) const {
-    const Variable y = linear(feature, weight_, bias_);
-    context.record(name_, y);
-    return y;
-  }
-
- private:
-  std::string name_;
-  Variable weight_, bias_;
-};
-
 TINYVISION_END

@@ -1,7 +1,7 @@
 # Components: the parts of the library that need a system library. Each is an INTERFACE target, tinyvision::<component>,
 # that carries its library along; a program that asks for none needs a compiler and Eigen alone.
 #
-#   image   decoding images and reading gzip'd data sets      libjpeg-turbo, stb, zlib
+#   image   decoding images, reading published data sets     libjpeg-turbo, stb, zlib, pugixml, libarchive
 #   json    weight files, results                             nlohmann-json
 #   stats   intervals and tests                               Boost.Math (headers)
 # and, needing none, compiled: the kernels as a static library (compiled.cmake).
@@ -25,7 +25,10 @@ foreach(component IN LISTS TINYVISION_COMPONENTS)
     find_package(TurboJPEG REQUIRED)
     find_package(Stb REQUIRED)
     find_package(ZLIB REQUIRED)
-    tinyvision_component(image TurboJPEG::TurboJPEG Stb::Stb ZLIB::ZLIB ${CMAKE_DL_LIBS})
+    find_package(pugixml REQUIRED)
+    find_package(LibArchive REQUIRED)
+    tinyvision_component(image TurboJPEG::TurboJPEG Stb::Stb ZLIB::ZLIB pugixml::pugixml LibArchive::LibArchive
+      ${CMAKE_DL_LIBS})
   elseif(component STREQUAL json)
     find_package(nlohmann_json 3.11 REQUIRED)
     tinyvision_component(json nlohmann_json::nlohmann_json)

@@ -21,7 +21,7 @@ void run(const Options& options, const Json& config) {
   const std::string weights_digest = tv_app::load_network(*network, options.network);
   network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
-  const auto data = tv_app::read_data(options.data, options.network.decoder, options.out);
+  const auto data = tv_app::read_data(options.data, options.network.decoder, options.out, options.quiet);
   const auto table = tv_app::compute_features(*network, weights_digest, data.dataset, preprocessing, options.batch,
                                               options.data.skip_bad, options.out, options.quiet);
   results["digests"] = {{"weights", weights_digest},
@@ -31,6 +31,7 @@ void run(const Options& options, const Json& config) {
   results["environment"]["decoder"] = data.dataset->decoder();
   results["features"] = {
       {"examples", table.features.dim(0)}, {"size", table.features.dim(1)}, {"from_cache", table.cached}};
+  if (!data.coverage.empty()) results["coverage"] = data.coverage;
   results.lap("features");
   results.write(options.out);
   std::printf("%s %lld x %lld features%s\n", table.key.substr(0, 16).c_str(),

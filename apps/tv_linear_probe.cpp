@@ -48,7 +48,7 @@ void probe(const Options& options, const Json& config) {
   const std::string weights_digest = tv_app::load_network(*network, options.network);
   network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
-  const auto data = tv_app::read_data(options.data, options.network.decoder, options.out);
+  const auto data = tv_app::read_data(options.data, options.network.decoder, options.out, options.quiet);
   const auto table = tv_app::compute_features(*network, weights_digest, data.dataset, preprocessing, options.batch,
                                               options.data.skip_bad,
                                               options.cache.empty() ? options.out : options.cache, options.quiet);
@@ -76,6 +76,7 @@ void probe(const Options& options, const Json& config) {
                         {"preprocessing", sha256_hex(preprocessing.text())},
                         {"features", table.key}};
   results["environment"]["decoder"] = data.dataset->decoder();
+  if (!data.coverage.empty()) results["coverage"] = data.coverage;
   for (const ProbePoint& p : result.path) {
     Json fit = fit_json(p.fit);
     fit["validation_top1"] = p.top1;
@@ -113,6 +114,7 @@ void probe(const Options& options, const Json& config) {
     tv_app::write_predictions(options.out, rows);
     std::printf("test: top-1 %.4f, mean per class %.4f of %lld images at lambda %.3e\n", on_test.top1.value(),
                 on_test.mean_per_class.value, static_cast<long long>(on_test.top1.total), result.lambda());
+    tv_app::report_coverage(data);
   }
   if (!options.out.empty())
     checkpoint::save_safetensors((std::filesystem::path(options.out) / "classifier.safetensors").string(),

@@ -17,12 +17,15 @@
 #include "common/progress.hpp"
 #include "tinyvision/core/digest.hpp"
 #include "tinyvision/core/files.hpp"
+#include "tinyvision/core/md5.hpp"
 
 namespace tv_app {
 
 struct DownloadOptions {
   std::string sha256_prefix{};  ///< hexadecimal digits that the digest must begin with
+  std::string md5{};            ///< empty: not known
   std::optional<Index> size{};  ///< bytes
+  bool keep_mismatch = false;   ///< a whole file with another digest is kept as `path`.unverified
   bool quiet = false;
   long seconds_without_data = 60;  ///< then the attempt has failed
 };
@@ -30,6 +33,7 @@ struct DownloadOptions {
 struct Downloaded {
   Index bytes = 0;
   std::string sha256;
+  std::string md5;       ///< empty unless one was expected
   bool resumed = false;  ///< part of it was there
 };
 
@@ -110,6 +114,11 @@ inline Downloaded download(const std::string& url, const std::string& path, cons
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(part.c_str(), "ab"), &std::fclose);
   if (!curl) tinyvision::fail("download", "libcurl cannot be used");
   if (!file) fail_usage("download", part, ": cannot be written");
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const std::filesystem::space_info space = std::filesystem::space(folder.empty() ? "." : folder, none);
+  if (!none && options.size && *options.size - had > static_cast<Index>(space.available))
+    fail_usage("download", path, ": ", *options.size - had, " bytes are to come, and ", space.available,
+               " are free on that disk");
   t.curl = curl.get(), t.file = file.get();
   const std::string name = std::filesystem::path(path).filename().string();
   Progress progress(name + " (MiB)", options.size ? *options.size >> 20 : 0, options.quiet);
@@ -160,16 +169,22 @@ inline Downloaded download(const std::string& url, const std::string& path, cons
     fail_usage("download", url, ": a web page came instead of a file; has the address changed?");
   }
   const Downloaded result{static_cast<Index>(std::filesystem::file_size(part)), tinyvision::sha256_file(part),
-                          t.kept > 0};
+                          options.md5.empty() ? "" : tinyvision::md5_file(part), t.kept > 0};
   if (options.size && result.bytes != *options.size) {
     discard();
     fail_usage("download", url, ": ", result.bytes, " bytes came, ", *options.size, " were expected");
   }
-  if (result.sha256.rfind(options.sha256_prefix, 0) != 0) {
+  const auto expect = [&](const char* kind, const std::string& found, const std::string& expected) {
+    if (found.starts_with(expected)) return;
+    const std::string kept = path + ".unverified";
+    if (options.keep_mismatch) std::filesystem::rename(part, kept);
     discard();
-    fail_usage("download", url, ": its SHA-256 is ", result.sha256, ", expected ", options.sha256_prefix,
-               options.sha256_prefix.size() < 64 ? "..." : "");
-  }
+    fail_usage("download", url, ": its ", kind, " is ", found, ", expected ", expected,
+               kind == std::string_view("SHA-256") && expected.size() < 64 ? "..." : "",
+               options.keep_mismatch ? "; the file is kept as " + kept : "");
+  };
+  expect("SHA-256", result.sha256, options.sha256_prefix);
+  expect("MD5", result.md5, options.md5);
   std::filesystem::rename(part, path);
   std::filesystem::remove(tag_file, none);
   return result;

@@ -143,7 +143,7 @@ void train_and_report(const std::string& app, const TrainChoice& t, const Common
   using namespace tinyvision;
   if (common.out.empty()) fail_usage("options", "--out is required: checkpoints and results go there");
   Results results(app, config);
-  const LabelledData data = read_data(t.data, t.network.decoder, common.out);
+  const LabelledData data = read_data(t.data, t.network.decoder, common.out, common.quiet);
   const auto network = build_network(t.network, data.dataset->classes());
   initialise(network->parameters(), common.seed);
   std::string weights_digest = "random";
@@ -181,6 +181,7 @@ void train_and_report(const std::string& app, const TrainChoice& t, const Common
                         {"split", data.split_digest},
                         {"preprocessing", sha256_hex(o.preprocessing.text() + o.augmentation.text())}};
   results["environment"]["decoder"] = data.dataset->decoder();
+  if (!data.coverage.empty()) results["coverage"] = data.coverage;
   results["metrics"]["validation"] = metrics_json(run.validation);
   results["training"] = {{"network", network->options().text()},
                          {"regularisers", o.trainer.text()},
@@ -202,6 +203,7 @@ void train_and_report(const std::string& app, const TrainChoice& t, const Common
         run.test_metrics.top1.value(), run.test_metrics.mean_per_class.value,
         static_cast<long long>(run.test_metrics.top1.total), run.crop,
         static_cast<long long>(run.validation.top1.total), run.validation.value(data.dataset->metric()));
+    report_coverage(data);
   }
   results.write(common.out);
 }

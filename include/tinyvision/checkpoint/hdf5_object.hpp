@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tinyvision/checkpoint/byte_view.hpp"
+#include "tinyvision/core/byte_view.hpp"
 
 TINYVISION_BEGIN
 namespace checkpoint {

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-#include "tinyvision/checkpoint/byte_view.hpp"
+#include "tinyvision/core/byte_view.hpp"
 
 TINYVISION_BEGIN
 namespace checkpoint {

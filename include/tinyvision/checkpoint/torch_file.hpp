@@ -30,7 +30,7 @@
 #include "tinyvision/checkpoint/pickle.hpp"
 #include "tinyvision/checkpoint/stored_type.hpp"
 #include "tinyvision/checkpoint/weight_tensors.hpp"
-#include "tinyvision/checkpoint/zip_directory.hpp"
+#include "tinyvision/core/zip_directory.hpp"
 #include "tinyvision/core/files.hpp"
 
 TINYVISION_BEGIN

@@ -18,17 +18,18 @@
 #include <string_view>
 #include <vector>
 
-#include "tinyvision/checkpoint/byte_view.hpp"
+#include "tinyvision/core/byte_view.hpp"
 
 TINYVISION_BEGIN
-namespace checkpoint {
 
 /// One entry of a zip archive.
 struct ZipEntry {
-  std::uint16_t method = 0;       ///< 0: stored
-  std::uint64_t header = 0;       ///< byte of the file at which the local header begins
-  std::uint64_t begin = 0;        ///< byte of the file at which its bytes begin
-  std::uint64_t stored_size = 0;  ///< bytes in the archive
+  std::uint16_t method = 0;         ///< 0: stored, 8: deflated
+  std::uint64_t header = 0;         ///< byte of the file at which the local header begins
+  std::uint64_t begin = 0;          ///< byte of the file at which its bytes begin
+  std::uint64_t stored_size = 0;    ///< bytes in the archive
+  std::uint64_t original_size = 0;  ///< bytes when it is decompressed
+  std::uint32_t crc32 = 0;          ///< of the decompressed bytes; PyTorch can leave it out
 };
 
 /// The entries of an archive by name; bytes are views into the file.
@@ -70,7 +71,11 @@ class ZipDirectory {
     if (entry->method != 0)
       file_.refuse(entry->header, "entry '", name, "' is compressed (method ", entry->method,
                    "); only stored entries are read");
-    return file_.slice(entry->begin, entry->stored_size, "the entry");
+    return stored_bytes(*entry);
+  }
+  /// The bytes of an entry as they stand in the archive, compressed or not.
+  ByteView stored_bytes(const ZipEntry& entry) const {
+    return file_.slice(entry.begin, entry.stored_size, "the entry");
   }
 
  private:
@@ -120,6 +125,8 @@ class ZipDirectory {
         directory.refuse(at, "entry '", name, "' is stored, but in ", stored, " bytes instead of ", original);
       entry.header = header;
       entry.stored_size = stored;
+      entry.original_size = original;
+      entry.crc32 = directory.u32(at + 16, "a directory entry");
       entry.begin = data_begin(name, entry, directory, at);
       if (!entries_.emplace(name, entry).second) directory.refuse(at, "entry '", name, "' occurs twice");
       at += 46 + name_size + extra_size + comment_size;
@@ -175,5 +182,4 @@ class ZipDirectory {
   std::map<std::string_view, ZipEntry> entries_;
 };
 
-}  // namespace checkpoint
 TINYVISION_END

@@ -10,7 +10,6 @@
 #include "tinyvision/core/error.hpp"
 
 TINYVISION_BEGIN
-namespace checkpoint {
 
 static_assert(std::endian::native == std::endian::little, "numbers are read as they stand in little-endian files");
 
@@ -60,5 +59,4 @@ class ByteView {
   std::uint64_t offset_ = 0;
 };
 
-}  // namespace checkpoint
 TINYVISION_END

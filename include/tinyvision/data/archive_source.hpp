@@ -43,7 +43,8 @@ inline void add_inner_archives(Sources& sources, const FileSource& zip, const st
   for (const std::string& name : zip.names()) {
     if (packing_of(name) == Packing::none) continue;
     const std::filesystem::path archive(path);
-    const std::filesystem::path parent = options.folder.empty() ? archive.parent_path() : options.folder;
+    const std::filesystem::path parent =
+        options.folder.empty() ? archive.parent_path() : std::filesystem::path(options.folder);
     const std::string file_name =
         "." + archive.filename().string() + "." + std::filesystem::path(name).filename().string();
     const std::string written = (parent / file_name).string();

@@ -90,11 +90,14 @@ class Dataset {
 /// Image files of a source, decoded on each access.
 class FileDataset : public Dataset {
  public:
-  /// Paths of examples are names in `source`. Throws UsageError naming the file when a label is out of range.
+  /// `prefix` and the path of an example are together a name in `source`; the prefix ("food-101/images/") says where the data
+  /// lie and is not part of what identifies an example. Throws UsageError naming the file when a label is out of range.
   FileDataset(std::string name, std::shared_ptr<const FileSource> source, std::vector<Example> examples,
-              std::vector<std::string> class_names, Metric metric = Metric::top1, Decoder decoder = Decoder::turbo)
+              std::vector<std::string> class_names, Metric metric = Metric::top1, Decoder decoder = Decoder::turbo,
+              std::string prefix = "")
       : Dataset(std::move(name), std::move(class_names), metric),
         source_(std::move(source)),
+        prefix_(std::move(prefix)),
         examples_(std::move(examples)),
         decoder_(decoder) {
     for (const Example& example : examples_) check_label(example.label, example.path);
@@ -109,13 +112,17 @@ class FileDataset : public Dataset {
   std::int64_t label(Index i) const override { return at(i).label; }
   std::string path(Index i) const override { return at(i).path; }
   Image image(Index i) const override {
-    const std::string bytes = source_->read(at(i).path);
-    return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()},
-                        source_->describe(at(i).path), decoder_);
+    const std::string name = source_name(i), bytes = source_->read(name);
+    return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, source_->describe(name),
+                        decoder_);
   }
   std::string decoder() const override { return decoder_name(decoder_); }
 
   const FileSource& source() const { return *source_; }
+  /// What example i is called in source().
+  std::string source_name(Index i) const { return prefix_ + at(i).path; }
+  /// The MD5 that the publisher states for the file of example i; empty where none is stated.
+  virtual std::string md5(Index) const { return ""; }
   const std::vector<Example>& examples() const { return examples_; }
 
  protected:
@@ -126,6 +133,7 @@ class FileDataset : public Dataset {
 
  private:
   std::shared_ptr<const FileSource> source_;
+  std::string prefix_;
   std::vector<Example> examples_;
   Decoder decoder_;
 };

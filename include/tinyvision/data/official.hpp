@@ -56,6 +56,7 @@ struct OfficialData {
   PartCounts found;         ///< examples that are there
   Index classes_found = 0;  ///< classes with at least one example
   const DatasetInfo* info = nullptr;
+  std::vector<std::string> absent{};  ///< listed examples whose image is not there (--allow-partial)
 
   bool complete() const { return info != nullptr && found == info->counts && classes_found == info->classes; }
   /// "1,855 of 2,443 test images..." for printing beside every accuracy; empty when complete.

@@ -153,7 +153,8 @@ inline UnpackPlan plan_unpacking(const std::string& path, const UnpackOptions& o
 /// not taken for a part of the data set.
 inline std::string unpack_folder(const std::string& path, const UnpackOptions& options = {}) {
   const std::filesystem::path archive(path);
-  const std::filesystem::path parent = options.folder.empty() ? archive.parent_path() : options.folder;
+  const std::filesystem::path parent =
+      options.folder.empty() ? archive.parent_path() : std::filesystem::path(options.folder);
   return (parent / ("." + archive.filename().string() + ".unpacked")).string();
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "test_images.hpp"
+#include "tinyvision/data/archive_source.hpp"
 #include "tinyvision/data/datasets/caltech101.hpp"
 #include "tinyvision/data/datasets/fashion_mnist.hpp"
 #include "tinyvision/data/datasets/image_folder.hpp"
@@ -86,20 +87,23 @@ TEST(Caltech101, PartialSetsOnlyOnRequest) {
       write_file(folder / ("101_ObjectCategories/" + std::string(name) + "/image_000" + std::to_string(i) + ".jpg"),
                  jpeg(image));
   write_file(folder / "101_ObjectCategories/BACKGROUND_Google/tmp", jpeg(image));
-  const std::string message = message_of<UsageError>([&] { read_caltech101(folder.path()); });
-  EXPECT_NE(message.find("2 classes and 6 images"), std::string::npos) << message;
-  const auto set = read_caltech101(folder.path(), true);
-  EXPECT_EQ(set->size(), 6);
-  EXPECT_EQ(set->metric(), Metric::mean_per_class);
-  EXPECT_EQ(read_caltech101(folder / "101_ObjectCategories", true)->path(5), "accordion/image_0003.jpg");
-  std::filesystem::create_directories(folder / "101_ObjectCategories/zebra");
-  EXPECT_NE(message_of<UsageError>([&] { read_caltech101(folder.path(), true); }).find("zebra"), std::string::npos);
+  const auto read = [](const std::string& path, bool partial) {
+    return read_caltech101(open_source(path), {.allow_partial = partial});
+  };
+  const std::string message = message_of<UsageError>([&] { read(folder.path(), false); });
+  EXPECT_NE(message.find("classes 2 of 102, train 6 of 9144"), std::string::npos) << message;
+  const OfficialData set = read(folder.path(), true);
+  EXPECT_EQ(set.dataset->size(), 6);
+  EXPECT_EQ(set.dataset->metric(), Metric::mean_per_class);
+  EXPECT_EQ(read(folder / "101_ObjectCategories", true).dataset->path(5), "accordion/image_0003.jpg");
+  write_file(folder / "101_ObjectCategories/zebra/tmp", jpeg(image));
+  EXPECT_NE(message_of<UsageError>([&] { read(folder.path(), true); }).find("zebra"), std::string::npos);
 }
 
 TEST(Caltech101, OfficialSet) {
   const auto root = shared_data("caltech101");
   if (!root) GTEST_SKIP() << "no shared Caltech-101";
-  const auto set = read_caltech101(*root);
+  const auto set = read_caltech101(open_source(*root)).dataset;
   EXPECT_EQ(set->size(), 9144);
   EXPECT_EQ(set->classes(), 102);
   EXPECT_EQ(set->class_names()[0], "BACKGROUND_Google");

@@ -1,8 +1,8 @@
 // Opens data wherever they lie: unpacked, in archives, or both.
 //
 // A plain tar and a zip are read in place; a compressed tar is unpacked once (archive/unpack.hpp). An archive inside a zip
-// (Caltech-101's holds 101_ObjectCategories.tar.gz) is written out beside the zip and treated the same way; deeper ones are
-// left alone. In a folder the files that lie there and the official archives among them are one source; where both have a
+// (Caltech-101's holds 101_ObjectCategories.tar.gz) is written out beside the zip and treated the same way, and the archives
+// of classes in ImageNet's archive of training images are read in place; deeper ones are left alone. In a folder the files that lie there and the official archives among them are one source; where both have a
 // name, the unpacked file counts.
 #pragma once
 
@@ -35,7 +35,8 @@ inline Packing packing_of(std::string_view name) {
 
 using Sources = std::vector<std::shared_ptr<const FileSource>>;
 
-inline void add_archive(Sources& sources, const std::string& path, const UnpackOptions& options, bool inner);
+inline void add_archive(Sources& sources, const std::string& path, const UnpackOptions& options, bool inner,
+                        std::string_view below = {});
 
 /// Archives inside a zip: written beside it, once, under a hidden name.
 inline void add_inner_archives(Sources& sources, const FileSource& zip, const std::string& path,
@@ -59,9 +60,10 @@ inline void add_inner_archives(Sources& sources, const FileSource& zip, const st
   }
 }
 
-inline void add_archive(Sources& sources, const std::string& path, const UnpackOptions& options, bool inner) {
+inline void add_archive(Sources& sources, const std::string& path, const UnpackOptions& options, bool inner,
+                        std::string_view below) {
   switch (packing_of(path)) {
-    case Packing::tar: sources.push_back(std::make_shared<TarSource>(path)); return;
+    case Packing::tar: sources.push_back(std::make_shared<TarSource>(path, below)); return;
     case Packing::compressed_tar: sources.push_back(std::make_shared<FolderSource>(unpack(path, options))); return;
     case Packing::zip: {
       auto zip = std::make_shared<ZipSource>(path);
@@ -90,7 +92,7 @@ inline std::shared_ptr<const FileSource> open_source(const std::string& path, st
     for (const OfficialFile& file : files) {
       const std::string archive = (std::filesystem::path(path) / file.name).string();
       if (detail::packing_of(file.name) != detail::Packing::none && std::filesystem::is_regular_file(archive, none))
-        detail::add_archive(sources, archive, options, false);
+        detail::add_archive(sources, archive, options, false, file.below);
     }
   }
   if (sources.size() == 1) return sources.front();

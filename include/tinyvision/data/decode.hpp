@@ -88,6 +88,16 @@ inline Image decode_jpeg_turbo(Bytes bytes, std::string_view name) {
     fail_usage("decode", name, ": ", what, ": ", reason);
   };
 
+  // A warning (data ended early, bits were damaged) also returns -1: part of the pixels would be invented. Not so for bytes
+  // that belong to nothing between the last pixels and the end marker, as in two images of the Pets set. libjpeg tells its
+  // first warning alone, so nothing was wrong before.
+  const auto check_decoded = [&](int code) {
+    const auto harmless = [&] {
+      return tjGetErrorCode(handle) == TJERR_WARNING &&
+             std::string_view(tjGetErrorStr2(handle)).ends_with(" extraneous bytes before marker 0xd9");
+    };
+    if (code != 0 && !harmless()) refuse("corrupt JPEG");
+  };
   int width = 0, height = 0, subsampling = 0, colours = 0;
   const auto size = static_cast<unsigned long>(bytes.size());
   if (tjDecompressHeader3(handle, bytes.data(), size, &width, &height, &subsampling, &colours) != 0)
@@ -96,14 +106,11 @@ inline Image decode_jpeg_turbo(Bytes bytes, std::string_view name) {
   constexpr int flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;
   Image image(height, width);
   if (colours != TJCS_CMYK && colours != TJCS_YCCK) {
-    // A warning (data ended early, bits were damaged) also returns -1: part of the pixels would be invented.
-    if (tjDecompress2(handle, bytes.data(), size, image.pixels.data(), width, 0, height, TJPF_RGB, flags) != 0)
-      refuse("corrupt JPEG");
+    check_decoded(tjDecompress2(handle, bytes.data(), size, image.pixels.data(), width, 0, height, TJPF_RGB, flags));
     return image;
   }
   std::vector<std::uint8_t> inks(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) * 4);
-  if (tjDecompress2(handle, bytes.data(), size, inks.data(), width, 0, height, TJPF_CMYK, flags) != 0)
-    refuse("corrupt JPEG");
+  check_decoded(tjDecompress2(handle, bytes.data(), size, inks.data(), width, 0, height, TJPF_CMYK, flags));
   const int invert = read_jpeg_markers(bytes).adobe ? 0 : 255;
   for (std::size_t i = 0, pixels = inks.size() / 4; i < pixels; ++i) {
     const int black = inks[4 * i + 3] ^ invert;
@@ -155,7 +162,7 @@ inline const std::string& decoder_name(Decoder decoder) {
 }
 
 /// Decodes the bytes of an image file. `name` (its path) appears in messages. Throws UsageError when they are no image,
-/// are truncated or damaged (libjpeg's warnings count), or hold more than `maximum_pixels`. Thread-safe.
+/// are truncated or damaged (libjpeg's warnings count, but for extraneous bytes before the end marker), or hold more than `maximum_pixels`. Thread-safe.
 inline Image decode_image(Bytes bytes, std::string_view name, Decoder decoder = Decoder::turbo) {
   const ImageFormat format = image_format(bytes);
   if (bytes.empty()) fail_usage("decode", name, ": empty file");

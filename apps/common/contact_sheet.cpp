@@ -57,7 +57,7 @@ const std::vector<Index>& part_of(const data::Split& split, const std::string& n
 }
 
 std::string file_name(std::size_t number, const std::string& class_name) {
-  char text[16];
+  char text[24];
   std::snprintf(text, sizeof text, "%04zu_", number);
   std::string name = text + class_name;
   for (char& c : name)

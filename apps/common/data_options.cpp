@@ -77,7 +77,11 @@ std::shared_ptr<const data::Dataset> cached(const DataChoice& choice, std::share
   };
   options.should_stop = interrupted;
   options.skip_bad = choice.skip_bad;
-  return data::with_pixel_cache(std::move(dataset), choice.image_cache, options);
+  try {
+    return data::with_pixel_cache(std::move(dataset), choice.image_cache, options);
+  } catch (const data::PixelCacheStopped& stop) {
+    throw Interrupted(stop.what());
+  }
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ void add_network_options(CLI::App& app, NetworkChoice& choice, bool needs_weight
   app.add_option("--image-size", choice.image_size, "side of the network's input in pixels; 0 = the network's own")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--resizer", choice.resizer, "tf1_bilinear or antialias_bilinear")->capture_default_str();
+  app.add_option("--resizer", choice.resizer, tinyvision::data::resizer_list() + " (docs/data.md)")
+      ->capture_default_str();
   app.add_option("--normalisation", choice.normalisation,
                  "inception ((x-0.5)*2), rgb_mean (public ResNet v1) or imagenet_mean_std (DenseNet)")
       ->capture_default_str();

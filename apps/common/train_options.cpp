@@ -58,7 +58,7 @@ void add_train_options(CLI::App& app, TrainChoice& t) {
       ->check(CLI::IsMember({"zeros", "network"}));
   app.add_option("--augment", t.augment, "augmentation of training images")
       ->capture_default_str()
-      ->check(CLI::IsMember({"none", "flip", "shift_flip", "inception"}));
+      ->check(CLI::IsMember({"none", "flip", "shift_flip", "inception", "random_resized_crop"}));
   app.add_flag("--full-augmentation", t.full_augmentation, "hue and contrast too, in TF-Slim's four orders");
   app.add_option("--crop", t.crops, "central fractions to choose from on the validation images")
       ->delimiter(',')

@@ -204,6 +204,7 @@ inline Case input_case(Index height, Index width, Index size, Index batch) {
   p.image_size = size;
   data::AugmentOptions options;
   options.fast_mode = false;
+  options.draw_resizer = false;
   const Random random(5, Stream::test, 1);
   data::Image image(height, width);
   for (std::size_t i = 0; i < image.pixels.size(); ++i)

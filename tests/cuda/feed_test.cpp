@@ -47,6 +47,7 @@ data::LoaderOptions loading(Augmentation mode, bool fast, data::Normalisation no
   options.preprocessing.normalisation = normalisation;
   options.augmentation.mode = mode;
   options.augmentation.fast_mode = fast;
+  options.augmentation.draw_resizer = false;
   return options;
 }
 

@@ -198,6 +198,7 @@ TEST(InputKernel, EqualsEveryAugmentation) {
       data::AugmentOptions options;
       options.mode = mode;
       options.fast_mode = fast;
+      options.draw_resizer = false;
       Batch batch;
       std::vector<float> want(8 * floats);
       bool orders[4] = {};

@@ -85,6 +85,13 @@ class AtomicFile {
   }
   void write(const void* data, std::size_t bytes) { write({static_cast<const char*>(data), bytes}); }
 
+  /// Writes over bytes that were written before, from byte `at` on; what is appended later stays at the end.
+  void rewrite(std::uint64_t at, std::string_view bytes) {
+    check(file_ >= 0, "file", path_, ": already complete");
+    if (::pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at)) != static_cast<ssize_t>(bytes.size()))
+      give_up("writing", errno);
+  }
+
   /// Brings all bytes to the disk. `commit` does it too; on its own it serves steps that must come in between.
   void flush() {
     if (file_ < 0) return;

@@ -3,10 +3,13 @@
 // `inception` follows TF-Slim's inception_preprocessing.preprocess_for_train: a random crop (TensorFlow's
 // sample_distorted_bounding_box with the whole image as its one object), TF1 bilinear resize, left-right flip, colour
 // distortion, clip to [0, 1], normalisation. Szegedy et al., "Going deeper with convolutions" (CVPR 2015), section 6.
-// TF-Slim's full mode also picks one of four resize methods at random; here both modes resize bilinearly.
+// TF-Slim's fast mode resizes bilinearly; its full mode draws one of TensorFlow 1's four methods for each image.
+//
+// `random_resized_crop` is torchvision's RandomResizedCrop and RandomHorizontalFlip: no colours.
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,31 +21,34 @@ TINYVISION_BEGIN
 namespace data {
 
 /// none: the evaluation preprocessing.  flip: it, and a left-right flip of every second image.  shift_flip: also moved
-/// by up to `shift` pixels each way, black coming in (for images of 28 or 32 pixels).  inception: see the top of the
-/// file.
-enum class Augmentation { none, flip, shift_flip, inception };
+/// by up to `shift` pixels each way, black coming in (for images of 28 or 32 pixels).  inception, random_resized_crop: see
+/// the top of the file.
+enum class Augmentation { none, flip, shift_flip, inception, random_resized_crop };
 
 constexpr const char* to_string(Augmentation augmentation) {
   switch (augmentation) {
     case Augmentation::none: return "none";
     case Augmentation::flip: return "flip";
     case Augmentation::shift_flip: return "shift_flip";
+    case Augmentation::random_resized_crop: return "random_resized_crop";
     default: return "inception";
   }
 }
 
-/// "none", "flip", "shift_flip" or "inception". Throws UsageError for anything else.
+/// One of the five by name. Throws UsageError for anything else.
 inline Augmentation parse_augmentation(const std::string& text) {
-  for (const Augmentation a :
-       {Augmentation::none, Augmentation::flip, Augmentation::shift_flip, Augmentation::inception})
+  for (const Augmentation a : {Augmentation::none, Augmentation::flip, Augmentation::shift_flip,
+                               Augmentation::inception, Augmentation::random_resized_crop})
     if (text == to_string(a)) return a;
-  fail_usage("augmentation", "unknown augmentation '", text, "': choose none, flip, shift_flip or inception");
+  fail_usage("augmentation", "unknown augmentation '", text,
+             "': choose none, flip, shift_flip, inception or random_resized_crop");
 }
 
 struct AugmentOptions {
   Augmentation mode = Augmentation::inception;
-  bool fast_mode = true;   ///< brightness and saturation alone, in this order; else hue and contrast too, in 4 orders
-  float min_area = 0.05f;  ///< of the crop, relative to the image
+  bool fast_mode = true;     ///< brightness and saturation alone, in this order; else hue and contrast too, in 4 orders
+  bool draw_resizer = true;  ///< full mode: one of TensorFlow 1's four instead of Preprocessing's
+  float min_area = 0.05f;    ///< of the crop, relative to the image
   float max_area = 1.0f;
   float min_aspect = 3.0f / 4.0f;  ///< width / height of the crop
   float max_aspect = 4.0f / 3.0f;
@@ -59,11 +65,16 @@ struct AugmentOptions {
   std::string text() const {
     if (mode == Augmentation::none || mode == Augmentation::flip) return to_string(mode);
     if (mode == Augmentation::shift_flip) return concat_text("shift_flip shift=", shift);
+    if (mode == Augmentation::random_resized_crop)
+      return "random_resized_crop area=0.08..1 aspect=0.75..1.33333 attempts=10";
     return concat_text("inception fast_mode=", fast_mode, " area=", min_area, "..", max_area, " aspect=", min_aspect,
                        "..", max_aspect, " min_object_covered=", min_object_covered, " max_attempts=", max_attempts,
                        " brightness=", brightness, " saturation=", min_saturation, "..", max_saturation,
-                       fast_mode ? "" : concat_text(" hue=", hue, " contrast=", min_contrast, "..", max_contrast));
+                       fast_mode ? "" : concat_text(" hue=", hue, " contrast=", min_contrast, "..", max_contrast),
+                       draws_resizer() ? " resizer=drawn" : "");
   }
+  /// True when every image is resized by a method of its own.
+  bool draws_resizer() const { return mode == Augmentation::inception && !fast_mode && draw_resizer; }
   /// Throws UsageError when a field is out of range.
   void validate() const {
     if (!(min_area > 0 && min_area <= max_area && max_area <= 1))
@@ -86,7 +97,7 @@ class AugmentDraws {
         base_(static_cast<std::uint64_t>(index) << 8) {}
 
   static constexpr std::uint64_t flip = 200, brightness = 201, saturation = 202, hue = 203, contrast = 204,
-                                 ordering = 205, shift_y = 206, shift_x = 207;
+                                 ordering = 205, shift_y = 206, shift_x = 207, resizer = 208;
 
   std::uint64_t bits(std::uint64_t draw) const { return random_.bits(base_ | draw); }
   /// Uniform in (low, high).
@@ -161,6 +172,27 @@ inline Box sample_crop(Index height, Index width, const AugmentOptions& options,
   return {0, 0, height, width};
 }
 
+/// torchvision's RandomResizedCrop with its defaults: area uniform in [0.08, 1] of the image, logarithm of the aspect ratio
+/// uniform in that of [3/4, 4/3], sides rounded half to even, ten attempts; then the largest central crop of an allowed ratio.
+inline Box sample_resized_crop(Index height, Index width, const AugmentDraws& draws) {
+  constexpr double low = 3.0 / 4, high = 4.0 / 3;
+  const double area = static_cast<double>(height * width);
+  for (std::uint64_t attempt = 0; attempt < 10; ++attempt) {
+    const std::uint64_t words = draws.bits(attempt), place = draws.bits(100 + attempt);
+    const double u = (static_cast<double>(words & 0xffffffffu) + 0.5) * 0x1p-32,
+                 v = (static_cast<double>(words >> 32) + 0.5) * 0x1p-32;
+    const double target = area * (0.08 + 0.92 * u);
+    const double aspect = std::exp(std::log(low) + v * (std::log(high) - std::log(low)));
+    const Index w = std::lrint(std::sqrt(target * aspect)), h = std::lrint(std::sqrt(target / aspect));
+    if (w > 0 && w <= width && h > 0 && h <= height)
+      return {detail::scale_word(place, height - h + 1), detail::scale_word(place >> 32, width - w + 1), h, w};
+  }
+  const double ratio = static_cast<double>(width) / static_cast<double>(height);
+  const Index w = ratio > high ? std::lrint(static_cast<double>(height) * high) : width;
+  const Index h = ratio < low ? std::lrint(static_cast<double>(width) / low) : height;
+  return {(height - h) / 2, (width - w) / 2, h, w};
+}
+
 /// Adjustments in their order.
 struct ColourPlan {
   std::array<ColourStep, 4> steps{};
@@ -216,6 +248,7 @@ struct AugmentPlan {
   Index shift_y = 0, shift_x = 0;  ///< pixels
   bool flip = false;
   ColourPlan colour;
+  std::optional<Resizer> resizer{};  ///< instead of Preprocessing's
 
   /// The factor on bytes before resizing: colours are defined on [0, 1].
   float byte_scale(Normalisation normalisation) const {
@@ -227,7 +260,11 @@ struct AugmentPlan {
   }
 };
 
-/// `crop` is that of Preprocessing; `inception` does not use it, its crop is random.
+/// What TF-Slim's full mode draws from, in the order of TensorFlow's ResizeMethod.
+inline constexpr Resizer drawn_resizers[4] = {Resizer::tf1_bilinear, Resizer::tf1_nearest, Resizer::tf1_bicubic,
+                                              Resizer::tf1_area};
+
+/// `crop` is that of Preprocessing; modes with a random crop do not use it.
 inline AugmentPlan plan_augmentation(Index height, Index width, double crop, const AugmentOptions& options,
                                      std::uint64_t seed, Index epoch, Index index) {
   const AugmentDraws draws(seed, epoch, index);
@@ -235,6 +272,9 @@ inline AugmentPlan plan_augmentation(Index height, Index width, double crop, con
   if (options.mode == Augmentation::inception) {
     plan.box = sample_crop(height, width, options, draws);
     plan.colour = plan_colour(options, draws, options.fast_mode ? 0 : draws.integer(AugmentDraws::ordering, 4));
+    if (options.draws_resizer()) plan.resizer = drawn_resizers[draws.integer(AugmentDraws::resizer, 4)];
+  } else if (options.mode == Augmentation::random_resized_crop) {
+    plan.box = sample_resized_crop(height, width, draws);
   } else {
     plan.box = central_crop_box(height, width, crop);
   }
@@ -247,19 +287,37 @@ inline AugmentPlan plan_augmentation(Index height, Index width, double crop, con
 }
 
 /// Does what the plan says: out[image_size][image_size][3].
-inline void augment(const Image& image, const Preprocessing& p, const AugmentPlan& plan, float* out) {
+inline void augment(const ImageView& image, const Preprocessing& p, const AugmentPlan& plan, float* out) {
   const Index size = p.image_size, pixels = size * size;
-  resize_crop(image, plan.box, size, size, p.resizer, out, plan.byte_scale(p.normalisation));
-  if (plan.shift_y != 0 || plan.shift_x != 0) shift_image(out, size, size, plan.shift_y, plan.shift_x);
-  if (plan.flip) flip_left_right(out, size, size);
+  // Turned while it is resized; what is shifted afterwards then goes the other way.
+  resize_crop(image, plan.box, size, size, plan.resizer.value_or(p.resizer), out, plan.byte_scale(p.normalisation),
+              plan.flip);
+  if (plan.shift_y != 0 || plan.shift_x != 0)
+    shift_image(out, size, size, plan.shift_y, plan.flip ? -plan.shift_x : plan.shift_x);
   if (plan.colour.count > 0) distort_colour(out, pixels, plan.colour);
   if (const float range = plan.range(p.normalisation); range != 1)
     for (Index i = 0; i < 3 * pixels; ++i) out[i] *= range;
   normalise(p.normalisation, pixels, out);
 }
 
+/// The same up to normalisation, as bytes for whoever normalises later: out[image_size][image_size][3], values rounded to
+/// nearest (halves up) within 0..255. `scratch` is memory for image_size^2 * 3 floats.
+inline void augment_bytes(const ImageView& image, const Preprocessing& p, const AugmentPlan& plan,
+                          std::vector<float>& scratch, std::uint8_t* out) {
+  const Index size = p.image_size, pixels = size * size;
+  const bool colours = plan.colour.count > 0;
+  scratch.resize(static_cast<std::size_t>(3 * pixels));
+  float* x = scratch.data();
+  resize_crop(image, plan.box, size, size, plan.resizer.value_or(p.resizer), x, colours ? 1.0f / 255.0f : 1.0f,
+              plan.flip);
+  if (plan.shift_y != 0 || plan.shift_x != 0)
+    shift_image(x, size, size, plan.shift_y, plan.flip ? -plan.shift_x : plan.shift_x);
+  if (colours) distort_colour(x, pixels, plan.colour);
+  round_to_bytes(x, 3 * pixels, colours ? 255.0f : 1.0f, out);
+}
+
 /// The training input of one image.
-inline void augment(const Image& image, const Preprocessing& p, const AugmentOptions& options, std::uint64_t seed,
+inline void augment(const ImageView& image, const Preprocessing& p, const AugmentOptions& options, std::uint64_t seed,
                     Index epoch, Index index, float* out) {
   augment(image, p, plan_augmentation(image.height, image.width, p.crop, options, seed, epoch, index), out);
 }

@@ -51,6 +51,13 @@ class Dataset {
   const std::vector<std::string>& class_names() const { return class_names_; }
   Index classes() const { return static_cast<Index>(class_names_.size()); }
   Metric metric() const { return metric_; }
+  /// Height and width of image i, without its pixels where the file's header tells. Throws as image() does.
+  virtual std::pair<Index, Index> image_size(Index i) const {
+    const Image whole = image(i);
+    return {whole.height, whole.width};
+  }
+  /// The pixels of example i where they lie in memory as long as the data set does; empty where image(i) has to make them.
+  virtual ImageView view(Index) const { return {}; }
   /// What turns bytes into pixels, as recorded in results ("none" when the pixels were stored plainly).
   virtual std::string decoder() const { return "none"; }
 
@@ -115,6 +122,10 @@ class FileDataset : public Dataset {
     const std::string name = source_name(i), bytes = source_->read(name);
     return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, source_->describe(name),
                         decoder_);
+  }
+  std::pair<Index, Index> image_size(Index i) const override {
+    const std::string name = source_name(i), bytes = source_->read(name);
+    return decoded_size({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, source_->describe(name));
   }
   std::string decoder() const override { return decoder_name(decoder_); }
 

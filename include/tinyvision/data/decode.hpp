@@ -1,11 +1,10 @@
 // Image files to 8-bit RGB, through libjpeg-turbo or stb_image (component `image`).
 //
 // Rules, one each:
-//  - The content decides the format (image_format.hpp). JPEG goes to the chosen decoder; PNG, GIF (first frame), BMP
-//  and
-//    binary PNM always go to stb_image.
+//  - The content decides the format (image_format.hpp). JPEG goes to the chosen decoder; PNG, GIF (first frame), BMP and
+//    binary PNM always go to stb_image. What is wrapped in gzip is unwrapped.
 //  - JPEG: accurate integer inverse DCT ("islow") and smooth ("fancy") chroma upsampling, as TensorFlow decodes by
-//  default.
+//    default.
 //  - Grey, grey + alpha: R = G = B = grey. Palettes are resolved. Alpha is dropped, not composed. 16 bits keep the
 //  upper 8.
 //  - Four-component JPEG (CMYK, or YCCK converted to CMYK): with an Adobe marker the inks are stored inverted and
@@ -28,6 +27,7 @@
 #include "tinyvision/core/files.hpp"
 #include "tinyvision/data/image.hpp"
 #include "tinyvision/data/image_format.hpp"
+#include "tinyvision/data/png_structure.hpp"
 #include "tinyvision/data/stb_image.hpp"
 
 TINYVISION_BEGIN
@@ -47,6 +47,8 @@ inline Decoder parse_decoder(const std::string& text) {
 
 /// Larger images are refused before memory is asked for: 2^27.4 pixels, 512 MiB of RGB.
 inline constexpr Index maximum_pixels = 178'956'970;
+/// An image file that is wrapped in gzip may have so many bytes: 64 MiB.
+inline constexpr std::size_t largest_gzipped_image = std::size_t{1} << 26;
 
 namespace detail {
 
@@ -135,6 +137,7 @@ inline Image decode_stb(Bytes bytes, ImageFormat format, std::string_view name) 
   }
   if (stb::stbi_info_from_memory(bytes.data(), size, &width, &height, &channels) == 0) refuse();
   check_pixels(height, width, name);
+  if (format == ImageFormat::png) check_png(bytes, name);
   struct Free {
     void operator()(void* p) const { stb::stbi_image_free(p); }
   };
@@ -163,11 +166,31 @@ inline const std::string& decoder_name(Decoder decoder) {
 inline Image decode_image(Bytes bytes, std::string_view name, Decoder decoder = Decoder::turbo) {
   const ImageFormat format = image_format(bytes);
   if (bytes.empty()) fail_usage("decode", name, ": empty file");
-  if (format == ImageFormat::gzip) fail_usage("decode", name, ": gzip-compressed file; decompress it first");
+  if (format == ImageFormat::gzip) {  // as 26 files of ImageNet are; once only
+    const std::string inner = inflate({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, Deflated::gzip,
+                                      largest_gzipped_image, name);
+    const Bytes view{reinterpret_cast<const std::uint8_t*>(inner.data()), inner.size()};
+    if (image_format(view) == ImageFormat::gzip) fail_usage("decode", name, ": gzip within gzip");
+    return decode_image(view, name, decoder);
+  }
   if (format == ImageFormat::unknown)
     fail_usage("decode", name, ": not an image (the leading bytes are those of no JPEG, PNG, GIF, BMP or PNM file)");
   if (format == ImageFormat::jpeg && decoder == Decoder::turbo) return detail::decode_jpeg_turbo(bytes, name);
   return detail::decode_stb(bytes, format, name);
+}
+
+/// Height and width that an image file's header states, without decoding it. Throws UsageError when there is none.
+inline std::pair<Index, Index> decoded_size(Bytes bytes, std::string_view name) {
+  int width = 0, height = 0, channels = 0;
+  if (image_format(bytes) == ImageFormat::gzip) {
+    const Image whole = decode_image(bytes, name);
+    return {whole.height, whole.width};
+  }
+  if (bytes.size() > INT_MAX ||
+      stb::stbi_info_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels) == 0)
+    fail_usage("decode", name, ": not an image whose size can be told");
+  detail::check_pixels(height, width, name);
+  return {height, width};
 }
 
 /// Reads and decodes one image file; see decode_image.

@@ -32,6 +32,23 @@ struct Image {
   friend bool operator==(const Image&, const Image&) = default;
 };
 
+/// Pixels that somebody else keeps, laid out as in Image.
+struct ImageView {
+  Index height = 0, width = 0;
+  const std::uint8_t* pixels = nullptr;
+
+  ImageView() = default;
+  ImageView(Index h, Index w, const std::uint8_t* p) : height(h), width(w), pixels(p) {}
+  /// The whole of an image, which has to stay. Throws Error when its size and its bytes contradict each other.
+  ImageView(const Image& image) : height(image.height), width(image.width), pixels(image.pixels.data()) {
+    check(height > 0 && width > 0 && static_cast<Index>(image.pixels.size()) == height * width * 3, "image",
+          "image of ", height, "x", width, " pixels holds ", image.pixels.size(), " bytes");
+  }
+  bool empty() const { return pixels == nullptr; }
+  const std::uint8_t* at(Index y, Index x) const { return pixels + (y * width + x) * 3; }
+  const std::uint8_t* end() const { return pixels + height * width * 3; }
+};
+
 /// A rectangle of whole pixels: rows [top, top + height), columns [left, left + width).
 struct Box {
   Index top = 0, left = 0, height = 0, width = 0;
@@ -39,13 +56,10 @@ struct Box {
 };
 
 /// The box that covers all of `image`.
-inline Box whole(const Image& image) { return {0, 0, image.height, image.width}; }
+inline Box whole(const ImageView& image) { return {0, 0, image.height, image.width}; }
 
 /// Throws Error unless `box` is non-empty and lies inside `image`.
-inline void check_box(const Image& image, const Box& box, const char* where) {
-  check(
-      image.height > 0 && image.width > 0 && static_cast<Index>(image.pixels.size()) == image.height * image.width * 3,
-      where, "image of ", image.height, "x", image.width, " pixels holds ", image.pixels.size(), " bytes");
+inline void check_box(const ImageView& image, const Box& box, const char* where) {
   check(box.top >= 0 && box.left >= 0 && box.height > 0 && box.width > 0 && box.top + box.height <= image.height &&
             box.left + box.width <= image.width,
         where, "box top ", box.top, " left ", box.left, " size ", box.height, "x", box.width,

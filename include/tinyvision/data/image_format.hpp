@@ -1,10 +1,12 @@
 // What kind of file is this? Decided by the leading bytes, never by the suffix.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "tinyvision/core/config.hpp"
 
@@ -40,6 +42,19 @@ inline ImageFormat image_format(Bytes bytes) {
     return ImageFormat::pnm;
   if (starts("\x1F\x8B", 2)) return ImageFormat::gzip;
   return ImageFormat::unknown;
+}
+
+/// The format that a file's suffix claims (.jpg, .jpeg, .png, .gif, .bmp, .pgm, .ppm, .gz, in any case), for telling where it
+/// is wrong: nothing is decoded by it.
+inline ImageFormat suffix_format(std::string_view name) {
+  std::string suffix(name.substr(std::min(name.rfind('.'), name.size())));
+  for (char& c : suffix) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  if (suffix == ".jpg" || suffix == ".jpeg") return ImageFormat::jpeg;
+  if (suffix == ".png") return ImageFormat::png;
+  if (suffix == ".gif") return ImageFormat::gif;
+  if (suffix == ".bmp") return ImageFormat::bmp;
+  if (suffix == ".pgm" || suffix == ".ppm") return ImageFormat::pnm;
+  return suffix == ".gz" ? ImageFormat::gzip : ImageFormat::unknown;
 }
 
 /// What the markers of a JPEG stream say (ITU-T T.81, annex B).

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -20,8 +21,8 @@
 #include <vector>
 
 #include "tinyvision/core/tensor.hpp"
-#include "tinyvision/data/augment.hpp"
 #include "tinyvision/data/dataset.hpp"
+#include "tinyvision/data/loader_options.hpp"
 
 TINYVISION_BEGIN
 namespace data {
@@ -41,7 +42,8 @@ struct PlannedImage {
 };
 
 struct Batch {
-  Tensor images;                      ///< [n, size, size, 3] f32, preprocessed; undefined when `planned` is not empty
+  Tensor images;                      ///< [n, size, size, 3] f32, preprocessed, or u8 (LoaderOptions::bytes); undefined
+                                      ///< when `planned` is not empty
   std::vector<PlannedImage> planned;  ///< n, or none: see LoaderOptions::crop_memory
   Tensor labels;                      ///< [n] i64
   std::vector<Index> indices;         ///< numbers of the examples in the data set
@@ -56,30 +58,10 @@ struct BadExample {
   std::string path, reason;
 };
 
-struct LoaderOptions {
-  Index batch_size = 32;
-  std::uint64_t seed = 0;
-  bool shuffle = true;          ///< a new permutation each epoch: Random(seed, Stream::shuffle, epoch)
-  bool drop_last = true;        ///< leave out a partial last batch
-  bool skip_bad = false;        ///< leave out unreadable images (their batch shrinks) instead of failing
-  int threads = 0;              ///< loader threads; 0 = as many as the machine has
-  Index prefetch = 3;           ///< batches prepared ahead
-  std::size_t cache_bytes = 0;  ///< decoded 8-bit images kept in memory; those beyond are decoded anew each epoch
-  Preprocessing preprocessing;
-  AugmentOptions augmentation;
-  /// Gives memory for so many bytes. With it batches hold crops in such memory and plans (`Batch::planned`) instead of
-  /// finished images, for a device that computes them. Called by the loader's threads.
-  std::function<std::shared_ptr<std::uint8_t>(std::size_t)> crop_memory;
-
-  /// Order kept, last partial batch kept, no augmentation.
-  static LoaderOptions evaluation(const Preprocessing& preprocessing, Index batch_size = 32) {
-    LoaderOptions options;
-    options.batch_size = batch_size;
-    options.shuffle = options.drop_last = false;
-    options.preprocessing = preprocessing;
-    options.augmentation.mode = Augmentation::none;
-    return options;
-  }
+/// What a loader has done since it began, for progress lines.
+struct LoaderCounters {
+  Index images = 0;         ///< prepared
+  double wait_seconds = 0;  ///< that the consumer waited for batches
 };
 
 /// One consumer: next(), seek() and the ranges are called from one thread at a time.
@@ -90,19 +72,17 @@ class Loader {
   Loader(std::shared_ptr<const Dataset> dataset, std::vector<Index> examples, LoaderOptions options)
       : dataset_(std::move(dataset)), examples_(std::move(examples)), options_(std::move(options)) {
     check(dataset_ != nullptr, "loader", "no data set");
-    options_.preprocessing.validate();
-    options_.augmentation.validate();
+    options_.validate();
     const Index count = static_cast<Index>(examples_.size());
-    if (options_.batch_size < 1) fail_usage("loader", "batch size ", options_.batch_size, " is not positive");
-    if (options_.prefetch < 1) fail_usage("loader", "prefetch ", options_.prefetch, " is not positive");
-    if (options_.threads < 0) fail_usage("loader", options_.threads, " threads");
     if (count == 0) fail_usage("loader", dataset_->name(), ": no examples to load");
     for (const Index i : examples_)
       check(i >= 0 && i < dataset_->size(), "loader", dataset_->name(), ": example ", i, " of ", dataset_->size());
-    batches_ =
-        options_.drop_last ? count / options_.batch_size : (count + options_.batch_size - 1) / options_.batch_size;
+    const Index step = options_.ranks * options_.batch_size;
+    batches_ = count / step;
+    if (!options_.drop_last && count % step > options_.rank * options_.batch_size) ++batches_;
     if (batches_ == 0)
-      fail_usage("loader", dataset_->name(), ": ", count, " examples fill no batch of ", options_.batch_size);
+      fail_usage("loader", dataset_->name(), ": ", count, " examples fill no batch of ", options_.batch_size,
+                 options_.ranks > 1 ? concat_text(" on rank ", options_.rank, " of ", options_.ranks) : "");
     if (options_.cache_bytes > 0) cache_.resize(static_cast<std::size_t>(dataset_->size()));
     const unsigned machine = std::max(1u, std::thread::hardware_concurrency());
     const int threads = options_.threads > 0 ? options_.threads : static_cast<int>(machine);
@@ -137,11 +117,28 @@ class Loader {
     const std::lock_guard<std::mutex> lock(mutex_);
     slots_.clear();  // a worker still busy with one of them finishes it unheard
     orders_.clear();
+    skip_ = 0;
     position_ = open_ = position;
     wanted_epoch_ = position.epoch;
     wake_.notify_all();
   }
   void seek(Index epoch, Index batch) { seek({epoch, batch}); }
+  /// Continues at sample `sample` of this loader's epoch, counted from 0: where it lies inside a batch, the next batch is the
+  /// rest of that one.
+  void seek_sample(Index epoch, Index sample) {
+    check(sample >= 0, "loader", "seek to sample ", sample);
+    seek({epoch, sample / options_.batch_size});
+    const std::lock_guard<std::mutex> lock(mutex_);
+    slots_.clear();  // a worker may have begun the whole batch
+    open_ = position_;
+    skip_ = sample % options_.batch_size;
+    wake_.notify_all();
+  }
+
+  LoaderCounters counters() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return counters_;
+  }
 
   /// The next batch; epochs follow each other without end. Throws the UsageError of an unreadable image (again at each
   /// further call) unless `skip_bad`; then batches can be smaller, and a batch without any readable image is passed
@@ -218,6 +215,7 @@ class Loader {
   // A batch in preparation. Everything but its own example's pixels is guarded by mutex_.
   struct Slot {
     LoaderPosition position;
+    Index begin = 0;  // its first example's place in the epoch's order
     std::vector<Index> indices;
     std::vector<bool> bad;
     Tensor images;
@@ -257,14 +255,17 @@ class Loader {
     auto slot = std::make_shared<Slot>();
     slot->position = open_;
     const std::vector<Index>& all = order(open_.epoch);
-    const Index begin = open_.batch * options_.batch_size, end = std::min(begin + options_.batch_size, examples());
+    const Index first = (open_.batch * options_.ranks + options_.rank) * options_.batch_size;
+    const Index end = std::min(first + options_.batch_size, examples());
+    const Index begin = slot->begin = std::min(first + skip_, end);
+    skip_ = 0;
     slot->indices.assign(all.begin() + begin, all.begin() + end);
     slot->bad.resize(slot->indices.size());
     const Index size = options_.preprocessing.image_size;
     if (options_.crop_memory) {
       slot->planned.resize(slot->indices.size());
     } else {
-      slot->images = Tensor::empty({end - begin, size, size, 3});
+      slot->images = Tensor::empty({end - begin, size, size, 3}, options_.bytes ? DType::u8 : DType::f32);
     }
     slots_.push_back(std::move(slot));
     open_ = after(open_);
@@ -317,23 +318,32 @@ class Loader {
         slot->error = error;
       }
       ++slot->done;
+      ++counters_.images;
       if (slot->ready()) ready_.notify_all();
     }
   }
 
   void prepare(Slot& slot, Index place) {
-    const std::shared_ptr<const Image> image = fetch(slot.indices[static_cast<std::size_t>(place)]);
+    const Index example = slot.indices[static_cast<std::size_t>(place)];
+    std::shared_ptr<const Image> owner;
+    ImageView image = dataset_->view(example);
+    if (image.empty()) image = *(owner = fetch(example));
     const AugmentPlan plan =
-        plan_augmentation(image->height, image->width, options_.preprocessing.crop, options_.augmentation,
-                          options_.seed, slot.position.epoch, slot.position.batch * options_.batch_size + place);
+        plan_augmentation(image.height, image.width, options_.preprocessing.crop, options_.augmentation, options_.seed,
+                          slot.position.epoch, slot.begin + place);
+    const Index values = options_.preprocessing.floats();
+    if (options_.bytes) {
+      static thread_local std::vector<float> scratch;
+      return augment_bytes(image, options_.preprocessing, plan, scratch,
+                           slot.images.data<std::uint8_t>() + place * values);
+    }
     if (!options_.crop_memory)
-      return augment(*image, options_.preprocessing, plan,
-                     slot.images.data<float>() + place * options_.preprocessing.floats());
+      return augment(image, options_.preprocessing, plan, slot.images.data<float>() + place * values);
     PlannedImage& planned = slot.planned[static_cast<std::size_t>(place)];
     planned.plan = plan;
     const std::shared_ptr<std::uint8_t> crop = options_.crop_memory(planned.size());
     for (Index row = 0; row < plan.box.height; ++row)
-      std::copy_n(image->at(plan.box.top + row, plan.box.left), 3 * plan.box.width,
+      std::copy_n(image.at(plan.box.top + row, plan.box.left), 3 * plan.box.width,
                   crop.get() + row * 3 * plan.box.width);
     planned.bytes = crop;
   }
@@ -363,7 +373,9 @@ class Loader {
       std::unique_lock<std::mutex> lock(mutex_);
       wanted_epoch_ = position_.epoch;
       wake_.notify_all();
+      const auto began = std::chrono::steady_clock::now();
       ready_.wait(lock, [this] { return failure_ || (!slots_.empty() && slots_.front()->ready()); });
+      counters_.wait_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       if (failure_) std::rethrow_exception(failure_);
       slot = slots_.front();
       if (slot->error) std::rethrow_exception(slot->error);
@@ -374,14 +386,16 @@ class Loader {
     Batch batch;
     batch.position = slot->position;
     Index kept = 0;
-    const Index floats = options_.preprocessing.floats();
+    const Index values = options_.preprocessing.floats();
     for (std::size_t i = 0; i < slot->indices.size(); ++i) {
       if (slot->bad[i]) continue;
       if (options_.crop_memory) {
         batch.planned.push_back(std::move(slot->planned[i]));
       } else if (kept != static_cast<Index>(i)) {
-        float* images = slot->images.data<float>();
-        std::copy_n(images + static_cast<Index>(i) * floats, floats, images + kept * floats);
+        const auto close_gap = [&](auto* images) {
+          std::copy_n(images + static_cast<Index>(i) * values, values, images + kept * values);
+        };
+        options_.bytes ? close_gap(slot->images.data<std::uint8_t>()) : close_gap(slot->images.data<float>());
       }
       batch.indices.push_back(slot->indices[i]);
       ++kept;
@@ -403,8 +417,9 @@ class Loader {
   std::deque<std::shared_ptr<Slot>> slots_;  // front = the next batch to hand out
   std::map<Index, std::vector<Index>> orders_;
   std::map<Index, std::string> bad_;
-  LoaderPosition position_, open_;  // next to hand out, next to prepare
-  Index wanted_epoch_ = 0;
+  LoaderPosition position_, open_;     // next to hand out, next to prepare
+  Index wanted_epoch_ = 0, skip_ = 0;  // skip_: examples left out of the next batch to open
+  LoaderCounters counters_;
   std::exception_ptr failure_;
   bool stopping_ = false;
 

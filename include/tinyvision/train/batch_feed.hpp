@@ -23,7 +23,8 @@ TINYVISION_BEGIN
 inline data::LoaderOptions loading_for(Device device, data::LoaderOptions options) {
 #if TINYVISION_WITH_CUDA
   // The kernel knows this resizer alone; the others stay work of the CPU.
-  if (device.kind == Device::Kind::cuda && options.preprocessing.resizer == data::Resizer::tf1_bilinear)
+  if (device.kind == Device::Kind::cuda && options.preprocessing.resizer == data::Resizer::tf1_bilinear &&
+      !options.augmentation.draws_resizer())
     options.crop_memory = cuda::allocate_pinned;
 #endif
   static_cast<void>(device);

@@ -45,6 +45,10 @@ class AircraftDataset : public FileDataset {
     image.pixels.resize(static_cast<std::size_t>(image.height * image.width * 3));
     return image;
   }
+  std::pair<Index, Index> image_size(Index i) const override {
+    const auto [height, width] = FileDataset::image_size(i);
+    return {std::max<Index>(1, height - banner), width};
+  }
   std::string decoder() const override { return FileDataset::decoder() + ", lowest 20 rows cut off"; }
 };
 

@@ -158,7 +158,7 @@ TEST(Decode, ContentNotSuffixDecides) {
   EXPECT_NE(message_of<UsageError>([&] { read_image(folder / "missing.jpg"); }).find("missing.jpg"), std::string::npos);
   EXPECT_THROW(read_image(folder.path()), UsageError);
   write_file(folder / "zipped.jpg", ByteVector{0x1F, 0x8B, 8, 0});
-  EXPECT_NE(message_of<UsageError>([&] { read_image(folder / "zipped.jpg"); }).find("gzip"), std::string::npos);
+  EXPECT_NE(message_of<UsageError>([&] { read_image(folder / "zipped.jpg"); }).find("zipped.jpg"), std::string::npos);
 }
 
 TEST(Decode, PngColourTypes) {

@@ -135,9 +135,13 @@ inline Image decode_stb(Bytes bytes, ImageFormat format, std::string_view name) 
     if (markers.components == 4 && !markers.adobe)
       fail_usage("decode", name, ": stb_image cannot decode CMYK without an Adobe marker; use the turbo decoder");
   }
+  if (format == ImageFormat::png) {  // stb_image does not say that such an image is too large
+    const PngHeader header = read_png_header(bytes, name);
+    check_pixels(header.height, header.width, name);
+    check_png(bytes, header, name);
+  }
   if (stb::stbi_info_from_memory(bytes.data(), size, &width, &height, &channels) == 0) refuse();
   check_pixels(height, width, name);
-  if (format == ImageFormat::png) check_png(bytes, name);
   struct Free {
     void operator()(void* p) const { stb::stbi_image_free(p); }
   };
@@ -185,6 +189,11 @@ inline std::pair<Index, Index> decoded_size(Bytes bytes, std::string_view name) 
   if (image_format(bytes) == ImageFormat::gzip) {
     const Image whole = decode_image(bytes, name);
     return {whole.height, whole.width};
+  }
+  if (image_format(bytes) == ImageFormat::png) {
+    const PngHeader header = read_png_header(bytes, name);
+    detail::check_pixels(header.height, header.width, name);
+    return {header.height, header.width};
   }
   if (bytes.size() > INT_MAX ||
       stb::stbi_info_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels) == 0)

@@ -77,28 +77,33 @@ class InflateCounter {
 
 }  // namespace detail
 
-/// Checks the header, the order of chunks, and that the image data are neither more nor less than the header's size needs.
-/// Throws UsageError naming `where`.
-inline void check_png(Bytes bytes, std::string_view where) {
-  const auto refuse = [&](const auto&... what) { fail_usage("decode", where, ": corrupt PNG: ", what...); };
+/// The header. Throws UsageError naming `where` when it is missing or has values that are not defined.
+inline PngHeader read_png_header(Bytes bytes, std::string_view where) {
   if (bytes.size() < 33 || detail::big32(bytes, 8) != 13 || detail::big32(bytes, 12) != 0x49484452)
-    refuse("it does not begin with IHDR");
-  PngHeader header{detail::big32(bytes, 16), detail::big32(bytes, 20), bytes[24], bytes[25], bytes[28]};
+    fail_usage("decode", where, ": corrupt PNG: it does not begin with IHDR");
+  const PngHeader header{detail::big32(bytes, 16), detail::big32(bytes, 20), bytes[24], bytes[25], bytes[28]};
   const bool depths =
       header.depth == 1 || header.depth == 2 || header.depth == 4 || header.depth == 8 || header.depth == 16;
   if (!depths || header.colour > 6 || header.colour == 1 || header.colour == 5 || header.interlace > 1 ||
       header.width == 0 || header.height == 0 || header.width > 0x7fffffff || header.height > 0x7fffffff)
-    refuse("its header has values that are not defined");
+    fail_usage("decode", where, ": corrupt PNG: its header has values that are not defined");
+  return header;
+}
+
+/// Checks that the image data are neither more nor less than the header's size needs. Throws UsageError naming `where`.
+inline void check_png(Bytes bytes, const PngHeader& header, std::string_view where) {
   const std::uint64_t raw = header.raw_bytes();
   detail::InflateCounter counter(raw, where);
   for (std::size_t at = 33; at + 12 <= bytes.size();) {
     const std::uint32_t length = detail::big32(bytes, at), kind = detail::big32(bytes, at + 4);
-    if (length > bytes.size() - at - 12) refuse("the data end early");
+    if (length > bytes.size() - at - 12) fail_usage("decode", where, ": corrupt PNG: the data end early");
     if (kind == 0x49444154) counter.add(bytes.subspan(at + 8, length));
     if (kind == 0x49454e44) break;
     at += 12 + std::size_t{length};
   }
-  if (counter.count() < raw) refuse("its data are ", counter.count(), " bytes, an image of its size has ", raw);
+  if (counter.count() < raw)
+    fail_usage("decode", where, ": corrupt PNG: its data are ", counter.count(), " bytes, an image of its size has ",
+               raw);
 }
 
 }  // namespace data

@@ -33,10 +33,16 @@ namespace detail {
 class MatReader {
  public:
   static constexpr int deepest = 16;
-  static constexpr std::size_t largest_inflated = std::size_t{1} << 28;
-  static constexpr std::size_t most_values = std::size_t{1} << 24;
+  static constexpr std::size_t largest_inflated = std::size_t{15} << 20;  ///< bytes of a compressed variable
+  static constexpr std::size_t most_values = std::size_t{1} << 21;        ///< of all arrays together
+  static constexpr std::size_t most_arrays = std::size_t{1} << 17;        ///< cells and fields, likewise
 
-  MatReader(ByteView view, bool swapped, std::size_t& values) : view_(view), swapped_(swapped), values_(&values) {}
+  /// What the arrays of a file hold so far.
+  struct Budget {
+    std::size_t values = 0, arrays = 0;
+  };
+
+  MatReader(ByteView view, bool swapped, Budget& budget) : view_(view), swapped_(swapped), budget_(&budget) {}
 
   bool done() const { return at_ >= view_.size(); }
 
@@ -109,11 +115,11 @@ class MatReader {
     return number<std::uint32_t>(view_, at);
   }
 
-  /// All arrays of a file together may hold so many values.
   void count(Index more) {
-    if (more < 0 || static_cast<std::size_t>(more) > most_values - *values_)
+    if (static_cast<std::size_t>(more) > most_values - budget_->values)
       view_.refuse(0, "the arrays hold more than ", most_values, " values");
-    *values_ += static_cast<std::size_t>(more);
+    budget_->values += static_cast<std::size_t>(more);
+    if (++budget_->arrays > most_arrays) view_.refuse(0, "there are more than ", most_arrays, " arrays");
   }
 
   std::vector<Index> dimensions() {
@@ -175,7 +181,7 @@ class MatReader {
     if (element.type != matrix_type) element.data.refuse(0, "an array expected, not type ", element.type);
     if (element.data.size() == 0) return {};  // how an empty array may be written
     std::string ignored;
-    return MatReader(element.data, swapped_, *values_).matrix(ignored, depth + 1);
+    return MatReader(element.data, swapped_, *budget_).matrix(ignored, depth + 1);
   }
 
   void read_cells(MatValue& value, int depth) {
@@ -201,7 +207,7 @@ class MatReader {
 
   ByteView view_;
   bool swapped_;
-  std::size_t* values_;
+  Budget* budget_;
   std::uint64_t at_ = 0;
 };
 
@@ -218,7 +224,7 @@ inline MatVariables read_mat(std::string_view bytes, std::string_view where) {
   const bool swapped = order == "MI";
   const std::uint16_t version = file.u16(124, "the header");
   if (version != (swapped ? 0x0001 : 0x0100)) file.refuse(124, "version ", version, " of the format is not known");
-  std::size_t values = 0;
+  detail::MatReader::Budget values;
   detail::MatReader reader(file.slice(128, file.size() - 128, "the elements"), swapped, values);
   MatVariables variables;
   const auto take = [&](const detail::MatReader::Element& element) {

@@ -271,6 +271,7 @@ TEST(TinyTraps, ExtraneousBytesBeforeTheEndLeaveThePixelsWhole) {
   };
   EXPECT_EQ(decode(data::detail::with_extraneous_bytes(jpeg)), decode(jpeg));
   EXPECT_THROW(decode(jpeg.substr(0, jpeg.size() / 2)), UsageError);  // what ends early is still refused
+  EXPECT_THROW(decode(jpeg.substr(0, jpeg.size() / 2) + "\xFF\xD9"), UsageError);
 }
 
 TEST(TinyTraps, CaltechHasABackgroundAStrayFileAndGreyImages) {

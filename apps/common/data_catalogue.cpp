@@ -66,7 +66,8 @@ Json describe_data_set(const data::DatasetInfo& info) {
   if (!info.note.empty()) std::printf("%s\n", text(info.note).c_str());
   Json files = Json::array();
   for (const data::OfficialFile& file : info.files) {
-    std::printf("%s\n  %s\n  size %s, MD5 %s\n  SHA-256 %s\n", text(file.name).c_str(), text(file.url).c_str(),
+    std::printf("%s\n  %s\n  size %s, MD5 %s\n  SHA-256 %s\n", text(file.name).c_str(),
+                file.url.empty() ? "offered to registered users" : text(file.url).c_str(),
                 file.size > 0 ? concat_text(file.size, " bytes (", binary_size(file.size), ")").c_str() : "not stated",
                 file.md5.empty() ? "not stated" : text(file.md5).c_str(),
                 file.sha256.empty() ? "not stated" : text(file.sha256).c_str());

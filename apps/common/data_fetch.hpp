@@ -15,8 +15,9 @@ namespace tv_app {
 /// digests is kept as <name>.unverified. Throws as download() does, and when the publisher offers no file.
 inline Json fetch_data_set(const tinyvision::data::DatasetInfo& info, const std::string& folder,
                            const std::string& mirror, bool quiet) {
-  if (info.files.empty())
-    tinyvision::fail_usage("data", info.name, ": its publisher offers no file that can be fetched");
+  for (const tinyvision::data::OfficialFile& file : info.files)
+    if (file.url.empty() && mirror.empty())
+      tinyvision::fail_usage("data", info.name, ": its publisher offers ", file.name, " to registered users alone");
   tinyvision::ensure_writable_folder(folder);
   Json all = Json::array();
   for (const tinyvision::data::OfficialFile& file : info.files) {

@@ -1,8 +1,8 @@
 // Opens data wherever they lie: unpacked, in archives, or both.
 //
 // A plain tar and a zip are read in place; a compressed tar is unpacked once (archive/unpack.hpp). An archive inside a zip
-// (Caltech-101's holds 101_ObjectCategories.tar.gz) is written out beside the zip and treated the same way; deeper ones are
-// left alone. In a folder the files that lie there and the official archives among them are one source; where both have a
+// (Caltech-101's holds 101_ObjectCategories.tar.gz) is written out beside the zip and treated the same way, and the archives
+// of classes in ImageNet's archive of training images are read in place; deeper ones are left alone. In a folder the files that lie there and the official archives among them are one source; where both have a
 // name, the unpacked file counts.
 #pragma once
 
@@ -35,10 +35,11 @@ inline Packing packing_of(std::string_view name) {
 
 using Sources = std::vector<std::shared_ptr<const FileSource>>;
 
-inline void add_archive(Sources& sources, const std::string& path, const UnpackOptions& options, bool inner);
+inline void add_archive(Sources& sources, const std::string& path, const UnpackOptions& options, bool inner,
+                        std::string_view below = {});
 
 /// Archives inside a zip: written beside it, once, under a hidden name.
-inline void add_inner_archives(Sources& sources, const FileSource& zip, const std::string& path,
+inline void add_inner_archives(Sources& sources, const ZipSource& zip, const std::string& path,
                                const UnpackOptions& options) {
   for (const std::string& name : zip.names()) {
     if (packing_of(name) == Packing::none) continue;
@@ -48,8 +49,10 @@ inline void add_inner_archives(Sources& sources, const FileSource& zip, const st
     const std::string file_name =
         "." + archive.filename().string() + "." + std::filesystem::path(name).filename().string();
     const std::string written = (parent / file_name).string();
+    // Held to its checksum: the zip may have been replaced by another one, or by a sound one.
     if (!std::filesystem::exists(written) ||
-        static_cast<Index>(std::filesystem::file_size(written)) != zip.size(name)) {
+        MappedFile(written).bytes().size() != static_cast<std::size_t>(zip.size(name)) ||
+        zip_checksum(MappedFile(written).bytes()) != zip.checksum(name)) {
       if (options.announce)
         options.announce(concat_text("writing ", name, " of ", path, " to ", written, ": ", zip.size(name), " bytes"));
       if (!parent.empty()) ensure_folder(parent.string());
@@ -59,9 +62,10 @@ inline void add_inner_archives(Sources& sources, const FileSource& zip, const st
   }
 }
 
-inline void add_archive(Sources& sources, const std::string& path, const UnpackOptions& options, bool inner) {
+inline void add_archive(Sources& sources, const std::string& path, const UnpackOptions& options, bool inner,
+                        std::string_view below) {
   switch (packing_of(path)) {
-    case Packing::tar: sources.push_back(std::make_shared<TarSource>(path)); return;
+    case Packing::tar: sources.push_back(std::make_shared<TarSource>(path, below)); return;
     case Packing::compressed_tar: sources.push_back(std::make_shared<FolderSource>(unpack(path, options))); return;
     case Packing::zip: {
       auto zip = std::make_shared<ZipSource>(path);
@@ -90,7 +94,7 @@ inline std::shared_ptr<const FileSource> open_source(const std::string& path, st
     for (const OfficialFile& file : files) {
       const std::string archive = (std::filesystem::path(path) / file.name).string();
       if (detail::packing_of(file.name) != detail::Packing::none && std::filesystem::is_regular_file(archive, none))
-        detail::add_archive(sources, archive, options, false);
+        detail::add_archive(sources, archive, options, false, file.below);
     }
   }
   if (sources.size() == 1) return sources.front();

@@ -15,11 +15,14 @@
 TINYVISION_BEGIN
 namespace data {
 
-/// A file as its publisher offers it. Empty digests and size 0: not stated anywhere.
+/// A file as its publisher offers it. Empty digests and size 0: not stated anywhere; no address: offered to registered users.
 struct OfficialFile {
   std::string_view url, name;  ///< `name`: what the file is called on disk
   Index size = 0;              ///< bytes
   std::string_view md5, sha256;
+  /// Of a tar: the folder into which it is unpacked ("val"; empty: where it lies). A tar within it then goes to a folder of
+  /// its own name below that.
+  std::string_view below{};
 };
 
 /// Examples of a data set by part. `validation` is 0 where no official validation part exists.

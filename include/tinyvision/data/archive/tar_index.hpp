@@ -166,11 +166,33 @@ inline std::map<std::string, TarMember> index_tar(std::string_view bytes, std::s
   return members;
 }
 
+/// index_tar() where members that are tar archives themselves (by their suffix) count as folders: "a.tar" with "b" in it is
+/// "a/b". One level deep. All names begin with `below` and '/', unless that is empty.
+inline std::map<std::string, TarMember> index_tar_of_tars(std::string_view bytes, std::string_view where,
+                                                          std::string_view below) {
+  const std::string prefix = below.empty() ? "" : std::string(below) + "/";
+  std::map<std::string, TarMember> members;
+  for (const auto& [name, member] : index_tar(bytes, where)) {
+    if (!name.ends_with(".tar")) {
+      members[prefix + name] = member;
+      continue;
+    }
+    const std::string folder = prefix + name.substr(0, name.size() - 4) + "/";
+    for (const auto& [inner, place] :
+         index_tar(bytes.substr(member.begin, member.size), concat_text(where, ": ", name)))
+      members[folder + inner] = {member.begin + place.begin, place.size};
+  }
+  return members;
+}
+
 /// A plain tar archive as a source of files.
 class TarSource : public FileSource {
  public:
-  /// Walks the headers once. Throws UsageError naming the path.
-  explicit TarSource(const std::string& path) : file_(path), members_(index_tar(file_.bytes(), path)) {
+  /// Walks the headers once. With `below` tar archives within it are opened too (index_tar_of_tars). Throws UsageError naming
+  /// the path.
+  explicit TarSource(const std::string& path, std::string_view below = {})
+      : file_(path),
+        members_(below.empty() ? index_tar(file_.bytes(), path) : index_tar_of_tars(file_.bytes(), path, below)) {
     for (const auto& [name, member] : members_) names_.push_back(name);
   }
 

@@ -27,7 +27,7 @@ inline constexpr DatasetInfo dtd_info{
 
 /// Reads partition `options.part` of `dtd` or of the folder that holds it.
 inline OfficialData read_dtd(std::shared_ptr<const FileSource> source, const ReadOptions& options = {}) {
-  check(options.part >= 1 && options.part <= 10, "dtd", "partition ", options.part, " of 1..10");
+  if (options.part < 1 || options.part > 10) fail_usage("dtd", "there is no partition ", options.part, ", but 1..10");
   const std::string number = std::to_string(options.part) + ".txt";
   const std::string root = find_prefix(*source, {"", "dtd/"}, "labels/train" + number, dtd_info.name);
   const TextList train(*source, root + "labels/train" + number), validation(*source, root + "labels/val" + number),

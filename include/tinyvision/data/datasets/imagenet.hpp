@@ -16,6 +16,11 @@
 TINYVISION_BEGIN
 namespace data {
 
+/// MD5 as in torchvision/datasets/imagenet.py.
+inline constexpr OfficialFile imagenet_files[] = {
+    {"", "ILSVRC2012_img_train.tar", 147897477120, "1d675b47d978889d74fa0da5fadfb00e", "", "train"},
+    {"", "ILSVRC2012_img_val.tar", 6744924160, "29b22e2961454d5413ddabcf34fc5622", "", "val"},
+    {"", "ILSVRC2012_devkit_t12.tar.gz", 0, "fa75699e90414af021442c21a62c3abf", ""}};
 inline constexpr DatasetInfo imagenet_info{
     .name = "imagenet",
     .title = "ImageNet (ILSVRC 2012)",
@@ -23,8 +28,9 @@ inline constexpr DatasetInfo imagenet_info{
     .classes = 1000,
     .counts = {1281167, 0, 50000},
     .metric = Metric::top1,
-    .files = {},
-    .note = "Offered to registered users; the class archives in the training archive have to be unpacked beforehand."};
+    .files = imagenet_files,
+    .note =
+        "Offered to registered users. The archives of images are read in place, or unpacked to train/<wnid> and val."};
 
 namespace detail {
 
@@ -58,7 +64,7 @@ inline ImagenetSynsets read_imagenet_synsets(std::string_view bytes, std::string
 
 }  // namespace detail
 
-/// Reads the folder that holds `train`, `val` and the development kit. Class names are WordNet ids.
+/// Reads what holds `train`, `val` and the development kit, each unpacked or not. Class names are WordNet ids.
 inline OfficialData read_imagenet(std::shared_ptr<const FileSource> source, const ReadOptions& options = {}) {
   const std::string kit =
       find_prefix(*source, {"ILSVRC2012_devkit_t12/data/", "devkit/data/", "data/"}, "meta.mat", imagenet_info.name);

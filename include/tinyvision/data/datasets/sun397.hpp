@@ -31,7 +31,8 @@ inline constexpr DatasetInfo sun397_info{.name = "sun397",
 
 /// Reads the images and the partition `options.part`, wherever each of them lies below the source.
 inline OfficialData read_sun397(std::shared_ptr<const FileSource> source, const ReadOptions& options = {}) {
-  check(options.part >= 1 && options.part <= 10, "sun397", "partition ", options.part, " of 1..10");
+  if (options.part < 1 || options.part > 10)
+    fail_usage("sun397", "there is no partition ", options.part, ", but 1..10");
   const std::string lists =
       find_prefix(*source, {"", "Partitions/", "SUN397/", "SUN397/Partitions/"}, "ClassName.txt", sun397_info.name);
   const std::string number = concat_text(options.part < 10 ? "0" : "", options.part, ".txt");

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,17 +20,29 @@
 TINYVISION_BEGIN
 namespace data {
 
+struct TinyOptions {
+  std::uint64_t seed = 0;
+  Index per_class = 2;    ///< images of each class in each part
+  bool archives = false;  ///< packed as the publisher packs them
+};
+
+using TinyFiles = std::map<std::string, std::string>;  ///< bytes by name
+
 /// Files that belong together: those of one archive, or (archive empty) loose ones.
 struct TinyPart {
-  std::string archive{};                       ///< official name; the suffix says how it is packed
-  std::map<std::string, std::string> files{};  ///< bytes by name
-  std::string inside{};  ///< "caltech-101/x.tar.gz": the files are packed so, and that stands in `archive`
+  std::string archive{};     ///< official name; the suffix says how it is packed
+  TinyFiles files{};         ///< by the names they have when unpacked
+  std::string below{};       ///< "val/": begins all names, and the archive leaves it out
+  bool tar_of_tars = false;  ///< a folder is an archive <folder>.tar within the archive
+  std::string inside{};      ///< "caltech-101/x.tar.gz": the files are packed so, and that stands in the archive
+  TinyFiles beside{};        ///< what else stands in the archive then
+  bool unpacked_only = false;
 };
 
 namespace detail {
 
-/// A tar (plain or gzip) or zip of these files; no times and no owners, so equal files give equal bytes.
-inline std::string pack(const std::map<std::string, std::string>& files, std::string_view name) {
+/// A tar (plain or gzip) or zip of these files and their folders; no times and no owners, so equal files give equal bytes.
+inline std::string pack(const TinyFiles& files, std::string_view name) {
   std::string out;
   const std::unique_ptr<struct archive, int (*)(struct archive*)> writer(archive_write_new(), &archive_write_free);
   const auto good = [&](int code) {
@@ -50,14 +63,20 @@ inline std::string pack(const std::map<std::string, std::string>& files, std::st
     return static_cast<la_ssize_t>(size);
   };
   good(archive_write_open(writer.get(), &out, nullptr, append, nullptr));
-  for (const auto& [path, bytes] : files) {
+  const auto write_header = [&](const std::string& path, unsigned type, unsigned permissions, std::size_t size) {
     const std::unique_ptr<archive_entry, void (*)(archive_entry*)> entry(archive_entry_new(), &archive_entry_free);
     archive_entry_set_pathname(entry.get(), path.c_str());
-    archive_entry_set_filetype(entry.get(), AE_IFREG);
-    archive_entry_set_perm(entry.get(), 0644);
+    archive_entry_set_filetype(entry.get(), type);
+    archive_entry_set_perm(entry.get(), permissions);
     archive_entry_set_mtime(entry.get(), 0, 0);
-    archive_entry_set_size(entry.get(), static_cast<la_int64_t>(bytes.size()));
+    archive_entry_set_size(entry.get(), static_cast<la_int64_t>(size));
     good(archive_write_header(writer.get(), entry.get()));
+  };
+  std::set<std::string> folders;
+  for (const auto& [path, bytes] : files) {
+    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
+      if (folders.insert(path.substr(0, slash + 1)).second) write_header(path.substr(0, slash + 1), AE_IFDIR, 0755, 0);
+    write_header(path, AE_IFREG, 0644, bytes.size());
     check(archive_write_data(writer.get(), bytes.data(), bytes.size()) == static_cast<la_ssize_t>(bytes.size()), "pack",
           name, ": ", path, " could not be written");
   }
@@ -65,28 +84,50 @@ inline std::string pack(const std::map<std::string, std::string>& files, std::st
   return out;
 }
 
+/// The archive of a part.
+inline std::string pack(const TinyPart& part) {
+  if (!part.inside.empty()) {
+    TinyFiles outer = part.beside;
+    outer[part.inside] = pack(part.files, part.inside);
+    return pack(outer, part.archive);
+  }
+  TinyFiles files;
+  for (const auto& [name, bytes] : part.files) files[name.substr(part.below.size())] = bytes;
+  if (!part.tar_of_tars) return pack(files, part.archive);
+  std::map<std::string, TinyFiles> folders;
+  for (const auto& [name, bytes] : files) {
+    const std::size_t slash = name.find('/');
+    folders[name.substr(0, slash)][name.substr(slash + 1)] = bytes;
+  }
+  TinyFiles tars;
+  for (const auto& [name, members] : folders) tars[name + ".tar"] = pack(members, name + ".tar");
+  return pack(tars, part.archive);
+}
+
 }  // namespace detail
 
-/// Writes all parts below `folder`: unpacked, or as archives. Throws UsageError naming the file that cannot be written.
+/// Writes all parts below `folder`, which is new or empty: unpacked, or as archives. Throws UsageError naming the folder that
+/// is not empty or the file that cannot be written.
 inline void write_tiny_parts(const std::vector<TinyPart>& parts, const std::string& folder, bool archives) {
+  std::string made;
   const auto write = [&](const std::string& name, const std::string& bytes) {
     check_member_name(name, folder);
-    const std::string path = folder + "/" + name;
-    ensure_folder(std::filesystem::path(path).parent_path().string());
+    const std::string path = folder + "/" + name, parent = path.substr(0, path.rfind('/'));
+    if (parent != made) ensure_folder(parent);
+    made = parent;
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"),
                                                                [](std::FILE* f) { return f ? std::fclose(f) : 0; });
     if (!file || std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size() || std::fflush(file.get()) != 0)
       fail_usage("make_tiny", path, ": cannot be written: ", std::strerror(errno));
   };
+  ensure_folder(folder);
+  if (!std::filesystem::is_empty(folder)) fail_usage("make_tiny", folder, ": is not empty");
   for (const TinyPart& part : parts) {
-    if (!archives || part.archive.empty()) {
-      for (const auto& [name, bytes] : part.files) write(name, bytes);
-    } else if (part.inside.empty()) {
-      write(part.archive, detail::pack(part.files, part.archive));
+    if (archives && part.unpacked_only) continue;
+    if (archives && !part.archive.empty()) {
+      write(part.archive, detail::pack(part));
     } else {
-      write(part.archive, detail::pack({{part.inside, detail::pack(part.files, part.inside)},
-                                        {"__MACOSX/caltech-101/._show_annotation.m", "not a part of the data set"}},
-                                       part.archive));
+      for (const auto& [name, bytes] : part.files) write(name, bytes);
     }
   }
 }

@@ -1,173 +1,98 @@
-// Drawn images for synthetic data sets, and their bytes in the formats that the real sets contain.
+// Pictures drawn by rule: colours and pattern follow from the class, everything else from the picture's number, so that a
+// network can learn the classes; their bytes: tiny_encoders.hpp. Integers throughout: a seed gives the same pixels on every
+// machine.
 #pragma once
 
-#include <turbojpeg.h>
-#include <zlib.h>
-
-#include <cmath>
-#include <memory>
-#include <string>
-#include <vector>
+#include <algorithm>
+#include <array>
+#include <cstdlib>
 
 #include "tinyvision/core/random.hpp"
 #include "tinyvision/data/image.hpp"
+#include "tinyvision/data/tiny/tiny_encoders.hpp"
 
 TINYVISION_BEGIN
 namespace data {
 
-/// An image that shows its class: stripes whose colours, direction and width are functions of the class, with noise that is a
-/// function of `number`. Sides are 40 to 56 pixels. A function of (seed, label, number).
-inline Image draw_tiny_image(std::uint64_t seed, std::int64_t label, Index number) {
-  const Random kind(seed, Stream::tiny, static_cast<std::uint64_t>(label));
-  const Random own(seed, Stream::tiny,
-                   (static_cast<std::uint64_t>(number) + 1) << 32 | static_cast<std::uint64_t>(label));
-  Image image(40 + own.integer(0, 17), 40 + own.integer(1, 17));
-  const double angle = kind.uniform(0, 0.0, 3.14159265), width = kind.uniform(1, 3.0, 12.0),
-               phase = own.uniform(2, 0.0, 6.28);
-  double colours[2][3];
-  for (std::uint64_t c = 0; c < 3; ++c)
-    colours[0][c] = kind.uniform(2 + c, 20.0, 235.0), colours[1][c] = kind.uniform(5 + c, 20.0, 235.0);
-  for (Index y = 0; y < image.height; ++y)
-    for (Index x = 0; x < image.width; ++x) {
-      const double along = std::cos(angle) * static_cast<double>(x) + std::sin(angle) * static_cast<double>(y);
-      const double mix = 0.5 + 0.5 * std::sin(along * 6.28 / width + phase);
-      const auto place = static_cast<std::uint64_t>(16 + y * image.width + x);
-      const double noise = own.uniform(place, -12.0, 12.0);
-      for (std::size_t c = 0; c < 3; ++c)
-        image.at(y, x)[c] =
-            static_cast<std::uint8_t>(std::lround(mix * colours[0][c] + (1 - mix) * colours[1][c] + noise));
-    }
-  return image;
-}
-
-/// The colours that a JPEG file stores.
-enum class JpegColours { rgb, grey, cmyk };
-
-/// JPEG of quality 90, 4:4:4. CMYK: the inks of a printer, stored inverted behind an Adobe marker, as Photoshop writes.
-inline std::string encode_jpeg(const Image& image, JpegColours colours = JpegColours::rgb) {
-  const std::unique_ptr<void, int (*)(void*)> handle(tjInitCompress(), &tjDestroy);
-  check(handle != nullptr, "encode_jpeg", "libjpeg-turbo cannot start");
-  std::vector<std::uint8_t> pixels = image.pixels;
-  if (colours == JpegColours::cmyk) {
-    pixels.clear();
-    for (std::size_t i = 0; i < image.pixels.size(); i += 3) {
-      for (std::size_t c = 0; c < 3; ++c) pixels.push_back(image.pixels[i + c]);
-      pixels.push_back(255);
-    }
-  }
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;
-  const int code =
-      tjCompress2(handle.get(), pixels.data(), static_cast<int>(image.width), 0, static_cast<int>(image.height),
-                  colours == JpegColours::cmyk ? TJPF_CMYK : TJPF_RGB, &bytes, &size,
-                  colours == JpegColours::grey ? TJSAMP_GRAY : TJSAMP_444, 90, TJFLAG_ACCURATEDCT);
-  const std::unique_ptr<unsigned char, void (*)(unsigned char*)> owner(bytes, &tjFree);
-  check(code == 0, "encode_jpeg", tjGetErrorStr2(handle.get()));
-  return std::string(reinterpret_cast<const char*>(bytes), size);
-}
-
 namespace detail {
 
-inline void append_big32(std::string& out, std::uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>((value >> shift) & 0xffu);
-}
-inline void append_little(std::string& out, std::uint32_t value, int bytes) {
-  for (int byte = 0; byte < bytes; ++byte) out += static_cast<char>((value >> (8 * byte)) & 0xffu);
+/// A colour of full brightness: hue 0..1535 round the circle, saturation 0..255.
+inline std::array<int, 3> hue_colour(Index hue, int saturation) {
+  const int sector = static_cast<int>(hue / 256), part = static_cast<int>(hue % 256);
+  const int rise = sector % 2 == 0 ? part : 255 - part;  // the channel that changes within a sector
+  const std::array<std::array<int, 3>, 6> sectors{
+      {{255, rise, 0}, {rise, 255, 0}, {0, 255, rise}, {0, rise, 255}, {rise, 0, 255}, {255, 0, rise}}};
+  std::array<int, 3> rgb = sectors[static_cast<std::size_t>(sector)];
+  for (int& c : rgb) c = 255 - (255 - c) * saturation / 255;
+  return rgb;
 }
 
-inline void append_png_chunk(std::string& out, const std::string& kind, const std::string& data) {
-  append_big32(out, static_cast<std::uint32_t>(data.size()));
-  const std::string body = kind + data;
-  out += body;
-  append_big32(out, static_cast<std::uint32_t>(
-                        ::crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()))));
+/// 0 .. 255 .. 0 once per `period`, at >= 0.
+inline int triangle_wave(Index at, Index period) {
+  const Index phase = at % period;
+  return static_cast<int>(std::min(phase, period - phase) * 510 / period);
+}
+
+/// What all pictures of a class have in common. 949 and 1,536 have no common factor, so that up to 1,536 classes have
+/// hues of their own; pattern and period change beside them.
+class TinyPattern {
+ public:
+  explicit TinyPattern(std::int64_t label)
+      : kind_(static_cast<int>(label % 5)),
+        period_(8 + (label / 5) % 4 * 4),
+        first_(hue_colour((label * 949) % 1536, 220)),
+        second_(hue_colour((label * 949 + 640 + label % 3 * 128) % 1536, 120 + static_cast<int>(label % 7) * 15)) {}
+
+  /// Weight 0..255 of the second colour at (y, x).
+  int weight(Index y, Index x) const {
+    switch (kind_) {
+      case 0: return triangle_wave(y, period_);
+      case 1: return triangle_wave(x, period_);
+      case 2: return triangle_wave(x + y, period_);
+      case 3: return std::abs(triangle_wave(x, period_) - triangle_wave(y, period_));
+      default: return triangle_wave((x * x + y * y) / (2 * period_), period_);
+    }
+  }
+  int colour(int weight, std::size_t channel) const {
+    return (first_[channel] * (255 - weight) + second_[channel] * weight) / 255;
+  }
+
+ private:
+  int kind_;
+  Index period_;
+  std::array<int, 3> first_, second_;
+};
+
+/// The random numbers of one picture.
+inline Random tiny_random(std::uint64_t seed, std::int64_t label, Index number) {
+  return {seed, Stream::tiny, (static_cast<std::uint64_t>(number) + 1) << 32 | static_cast<std::uint64_t>(label)};
 }
 
 }  // namespace detail
 
-/// PNG (ISO/IEC 15948), 8 bits RGB, unfiltered rows.
-inline std::string encode_tiny_png(const Image& image) {
-  std::string header, rows;
-  detail::append_big32(header, static_cast<std::uint32_t>(image.width));
-  detail::append_big32(header, static_cast<std::uint32_t>(image.height));
-  header += std::string("\x08\x02\x00\x00\x00", 5);
-  for (Index y = 0; y < image.height; ++y) {
-    rows += '\0';
-    rows.append(reinterpret_cast<const char*>(image.at(y, 0)), static_cast<std::size_t>(3 * image.width));
-  }
-  uLongf size = ::compressBound(static_cast<uLong>(rows.size()));
-  std::string packed(size, '\0');
-  const int code = ::compress2(reinterpret_cast<Bytef*>(packed.data()), &size,
-                               reinterpret_cast<const Bytef*>(rows.data()), static_cast<uLong>(rows.size()), 6);
-  check(code == Z_OK, "encode_png", "zlib could not compress ", rows.size(), " bytes");
-  packed.resize(size);
-  std::string out = "\x89PNG\r\n\x1a\n";
-  detail::append_png_chunk(out, "IHDR", header);
-  detail::append_png_chunk(out, "IDAT", packed);
-  detail::append_png_chunk(out, "IEND", "");
-  return out;
+/// Fills `box` with the pattern of a class; place, brightness and noise are functions of (seed, label, number).
+inline void draw_tiny_pattern(Image& image, const Box& box, std::uint64_t seed, std::int64_t label, Index number) {
+  check_box(image, box, "draw_tiny_pattern");
+  const detail::TinyPattern pattern(label);
+  const Random own = detail::tiny_random(seed, label, number);
+  const Index down = own.integer(2, 64), across = own.integer(3, 64);
+  const int bright = 150 + static_cast<int>(own.integer(4, 90));
+  for (Index y = 0; y < box.height; ++y)
+    for (Index x = 0; x < box.width; ++x) {
+      const int weight = pattern.weight(y + down, x + across);
+      const int noise = static_cast<int>(own.integer(static_cast<std::uint64_t>(16 + y * box.width + x), 25)) - 12;
+      std::uint8_t* const out = image.at(box.top + y, box.left + x);
+      for (std::size_t c = 0; c < 3; ++c)
+        out[c] = static_cast<std::uint8_t>(std::clamp(pattern.colour(weight, c) * bright / 255 + noise, 0, 255));
+    }
 }
 
-/// BMP, 24 bits, rows from the bottom.
-inline std::string encode_bmp(const Image& image) {
-  const auto row = static_cast<std::uint32_t>((3 * image.width + 3) / 4 * 4),
-             size = row * static_cast<std::uint32_t>(image.height);
-  std::string out = "BM";
-  for (const std::uint32_t value :
-       {54 + size, 0u, 54u, 40u, static_cast<std::uint32_t>(image.width), static_cast<std::uint32_t>(image.height),
-        1u | 24u << 16, 0u, size, 2835u, 2835u, 0u, 0u})
-    detail::append_little(out, value, 4);
-  for (Index y = image.height - 1; y >= 0; --y) {
-    const std::size_t begin = out.size();
-    for (Index x = 0; x < image.width; ++x)
-      for (int c = 2; c >= 0; --c) out += static_cast<char>(image.at(y, x)[c]);
-    out.resize(begin + row, '\0');
-  }
-  return out;
-}
-
-/// GIF (89a), 128 colours (3, 2 and 2 bits); each code stands for one pixel, and the table is cleared before it grows.
-inline std::string encode_gif(const Image& image) {
-  std::string out = "GIF89a";
-  detail::append_little(out, static_cast<std::uint32_t>(image.width), 2);
-  detail::append_little(out, static_cast<std::uint32_t>(image.height), 2);
-  out += std::string("\xF6\x00\x00", 3);  // a global table of 128 colours
-  for (int i = 0; i < 128; ++i)
-    for (const int level : {(i >> 4) * 255 / 7, (i >> 2 & 3) * 85, (i & 3) * 85}) out += static_cast<char>(level);
-  out += std::string(",\0\0\0\0", 5);
-  detail::append_little(out, static_cast<std::uint32_t>(image.width), 2);
-  detail::append_little(out, static_cast<std::uint32_t>(image.height), 2);
-  out += std::string("\0\7", 2);  // no local table; codes begin at 7 bits, so they are 8 bits wide
-  std::string codes;
-  for (std::size_t i = 0; i < image.pixels.size(); i += 3) {
-    if (i / 3 % 100 == 0) codes += '\x80';  // clear
-    const unsigned red = image.pixels[i], green = image.pixels[i + 1], blue = image.pixels[i + 2];
-    codes += static_cast<char>(red / 32 << 4 | green / 64 << 2 | blue / 64);
-  }
-  codes += '\x81';  // end
-  for (std::size_t at = 0; at < codes.size(); at += 255) {
-    const std::string block = codes.substr(at, 255);
-    out += static_cast<char>(block.size());
-    out += block;
-  }
-  return out + std::string("\0;", 2);
-}
-
-/// `bytes` behind gzip, without a time.
-inline std::string gzip(const std::string& bytes) {
-  z_stream stream{};
-  check(::deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK, "gzip",
-        "zlib cannot start");
-  std::string out(::deflateBound(&stream, static_cast<uLong>(bytes.size())) + 32, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = static_cast<uInt>(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int code = ::deflate(&stream, Z_FINISH);
-  out.resize(out.size() - stream.avail_out);
-  ::deflateEnd(&stream);
-  check(code == Z_STREAM_END, "gzip", "zlib could not compress ", bytes.size(), " bytes");
-  return out;
+/// A picture of a class, sides 40 to 56 pixels: a function of (seed, label, number).
+inline Image draw_tiny_image(std::uint64_t seed, std::int64_t label, Index number) {
+  const Random own = detail::tiny_random(seed, label, number);
+  Image image(40 + own.integer(0, 17), 40 + own.integer(1, 17));
+  draw_tiny_pattern(image, whole(image), seed, label, number);
+  return image;
 }
 
 }  // namespace data

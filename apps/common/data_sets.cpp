@@ -43,7 +43,12 @@ std::shared_ptr<const data::FileSource> open_data_set(const data::DatasetInfo& i
   };
   options.should_stop = interrupted;
   try {
-    return data::open_source(path, info.files, options);
+    std::vector<data::OfficialFile> files(info.files.begin(), info.files.end());
+    for (data::OfficialFile inner : info.inner) {  // an archive that was taken out of the published one
+      inner.name.remove_prefix(inner.name.rfind('/') + 1);
+      files.push_back(inner);
+    }
+    return data::open_source(path, files, options);
   } catch (const data::UnpackStopped& stop) {
     throw Resumable(stop.what());
   }

@@ -126,7 +126,11 @@ Verification verify_data_set(const VerificationChoice& choice) {
   // What is missing is a finding here, not the end.
   data::ReadOptions partial = choice.reading;
   partial.allow_partial = true;
-  const data::OfficialData data = entry.read(open_data_set(*entry.info, choice.folder, choice.quiet), partial);
+  partial.crop_banner = false;  // files are looked at as they are
+  const auto source = open_data_set(*entry.info, choice.folder, choice.quiet);
+  for (std::string& problem : data::check_inner_files(*entry.info, *source))
+    result.problems.push_back(std::move(problem));
+  const data::OfficialData data = entry.read(source, partial);
   if (!data.complete()) {
     (choice.reading.allow_partial ? result.remarks : result.problems).push_back(data.coverage());
     result.report["coverage"] = data.coverage();

@@ -42,6 +42,8 @@ struct DatasetInfo {
   Metric metric = Metric::top1;
   std::span<const OfficialFile> files{};
   std::string_view note{};  ///< what a user has to know beforehand, one sentence
+  /// Files within `files` of which digests are known too; `name` is the file as it is called when all is unpacked.
+  std::span<const OfficialFile> inner{};
 };
 
 /// How a data set is to be read.

@@ -1,11 +1,13 @@
 // Birdsnap (Berg et al., "Birdsnap: Large-scale Fine-grained Visual Categorization of Birds", CVPR 2014).
 //
-// The archive has lists alone: birdsnap/{species,images,test_images}.txt (tables behind a header line). The images come one
+// The archive has lists alone: birdsnap/{species,images,test_images}.txt (tables behind a header line, which species.txt may lack). The images come one
 // by one from photo-sharing sites, and many are gone: what a dead address answers is a page or a placeholder, so each file is
 // held to the MD5 of images.txt (tv_data verify). Images lie in images/<path> beside the lists or in download/images/<path>.
-// Classes are numbered by species id, 1 first. Test images are those of test_images.txt, training images all others.
+// Classes are numbered by species id, 1 first. Test images are those of test_images.txt, training images all others. Some
+// photos are there twice under two names: `duplicates` finds them by the MD5.
 #pragma once
 
+#include <unordered_map>
 #include <unordered_set>
 
 #include "tinyvision/data/datasets/example_lists.hpp"
@@ -39,6 +41,16 @@ class BirdsnapDataset : public FileDataset {
     check_index(i);
     return md5s_[static_cast<std::size_t>(i)];
   }
+  /// Examples that have the stated MD5 of an earlier one, each with that one: {later, earlier}.
+  std::vector<std::pair<Index, Index>> duplicates() const {
+    std::unordered_map<std::string_view, Index> first;
+    std::vector<std::pair<Index, Index>> found;
+    for (Index i = 0; i < size(); ++i) {
+      const auto [at, added] = first.emplace(md5s_[static_cast<std::size_t>(i)], i);
+      if (!added) found.emplace_back(i, at->second);
+    }
+    return found;
+  }
 
  private:
   std::vector<std::string> md5s_;
@@ -50,12 +62,13 @@ inline OfficialData read_birdsnap(std::shared_ptr<const FileSource> source, cons
   const TextList species(*source, root + "species.txt"), images(*source, root + "images.txt"),
       tests(*source, root + "test_images.txt");
   std::vector<std::string> names;
-  for (std::size_t i = 1; i < species.lines.size(); ++i) {
-    const ListLine& line = species.lines[i];
+  for (const ListLine& line : species.lines) {
     const auto fields = split_fields(line.text, '\t');
+    if (&line == &species.lines.front() && fields.front() == "id") continue;
     if (fields.size() != 4) line.refuse(species.where, "id, common name, scientific name and folder expected");
-    if (parse_number(fields[0], line, species.where, 1, 100000) != static_cast<Index>(i))
-      line.refuse(species.where, "species ", fields[0], " where ", i, " belongs");
+    const Index next = static_cast<Index>(names.size()) + 1;
+    if (parse_number(fields[0], line, species.where, 1, 100000) != next)
+      line.refuse(species.where, "species ", fields[0], " where ", next, " belongs");
     names.emplace_back(fields[3]);
   }
   const ClassIndex index(std::move(names), species.where);
@@ -70,12 +83,17 @@ inline OfficialData read_birdsnap(std::shared_ptr<const FileSource> source, cons
                   : "images/");
   ExampleCollector collector(birdsnap_info, source, folder, options);
   std::vector<std::string> md5s;
+  std::unordered_map<std::string, Index> folder_species;
   std::size_t found_tests = 0;
   for (std::size_t i = 1; i < images.lines.size(); ++i) {
     const ListLine& line = images.lines[i];
     const auto fields = split_fields(line.text, '\t');
     if (fields.size() < 4) line.refuse(images.where, "url, md5, path and species expected");
     const Index id = parse_number(fields[3], line, images.where, 1, static_cast<Index>(index.names().size()));
+    const std::string image_folder(fields[2].substr(0, fields[2].find('/')));
+    if (const Index known = folder_species.emplace(image_folder, id).first->second; known != id)
+      line.refuse(images.where, "species ", id, " for an image in ", image_folder, ", before it was ", known,
+                  ": are the labels shifted?");
     const bool test = test_paths.contains(fields[2]);
     found_tests += test ? 1 : 0;
     if (collector.add(test ? collector.split.test : collector.split.train, std::string(fields[2]), id - 1, line,
@@ -85,7 +103,7 @@ inline OfficialData read_birdsnap(std::shared_ptr<const FileSource> source, cons
   if (found_tests != test_paths.size())
     fail_usage(birdsnap_info.name, tests.where, ": ", test_paths.size() - found_tests, " test images are not in ",
                images.where);
-  return collector.finish_with(std::make_shared<BirdsnapDataset>(std::move(md5s), source, collector.examples(),
+  return collector.finish_with(std::make_shared<BirdsnapDataset>(std::move(md5s), source, collector.take_examples(),
                                                                  index.names(), options.decoder, folder));
 }
 

@@ -15,6 +15,10 @@ namespace data {
 inline constexpr OfficialFile caltech101_files[] = {
     {"https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip", "caltech-101.zip", 137414764,
      "3138e1922a9193bfa496528edbbc45d0", "331234750fc7f77520e50d9565e8b6907b03565e30320da1401130db08c61f91"}};
+inline constexpr OfficialFile caltech101_inner[] = {
+    {"", "caltech-101/101_ObjectCategories.tar.gz", 131740031, "b224c7392d521a49829488ab0f1120d9",
+     "af6ece2f339791ca20f855943d8b55dd60892c0a25105fcd631ee3d6430f9926"},
+    {"", "caltech-101/Annotations.tar", 0, "6f83eeb1f24d99cab4eb377263132c91", ""}};
 inline constexpr DatasetInfo caltech101_info{
     .name = "caltech101",
     .title = "Caltech-101",
@@ -24,7 +28,11 @@ inline constexpr DatasetInfo caltech101_info{
     .counts = {9144, 0, 0},
     .metric = Metric::mean_per_class,
     .files = caltech101_files,
-    .note = "No official parts: 30 training images a class, the rest for test, gives the paper's 3,060 and 6,084."};
+    .note =
+        "BACKGROUND_Google is a class. No official parts: 30 training images a class, the rest for test, gives the "
+        "paper's "
+        "3,060 and 6,084.",
+    .inner = caltech101_inner};
 
 namespace detail {
 /// image_NNNN.jpg
@@ -60,7 +68,7 @@ inline OfficialData read_caltech101(std::shared_ptr<const FileSource> source, co
     }
     if (!detail::is_caltech_name(path.substr(slash + 1))) continue;
     any = true;
-    collector.add(collector.split.train, path, static_cast<std::int64_t>(classes.size()) - 1, {path, 0}, name);
+    collector.add_present(collector.split.train, path, static_cast<std::int64_t>(classes.size()) - 1);
   }
   check_last();
   if (classes.empty()) fail_usage(caltech101_info.name, source->describe(root), ": no class folders in it");

@@ -17,6 +17,9 @@ inline constexpr OfficialFile cifar10_files[] = {
 inline constexpr OfficialFile cifar100_files[] = {
     {"https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", "cifar-100-binary.tar.gz", 168513733,
      "03b5dce01913d631647c71ecec9e9cb8", "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"}};
+inline constexpr OfficialFile cifar100_inner[] = {
+    {"", "cifar-100-binary/train.bin", 153700000, "6172c7755cfe09b2fe270c85cebc1b15", ""},
+    {"", "cifar-100-binary/test.bin", 30740000, "4499cfba6c016c1be1438163640a0898", ""}};
 inline constexpr DatasetInfo cifar10_info{
     .name = "cifar10",
     .title = "CIFAR-10",
@@ -34,18 +37,13 @@ inline constexpr DatasetInfo cifar100_info{
     .counts = {50000, 0, 10000},
     .metric = Metric::top1,
     .files = cifar100_files,
-    .note = "The 100 fine classes. 229 test images also occur in ImageNet's training set; the paper leaves them out."};
+    .note = "The 100 fine classes. 229 test images also occur in ImageNet's training set; the paper leaves them out.",
+    .inner = cifar100_inner};
 
 /// Records of planar 32 x 32 images. Examples are called "train/00000" and "test/00000", in the order of the files.
 class CifarDataset : public Dataset {
  public:
-  static constexpr Index side = 32, plane = side * side;
-
-  /// One file's records, checked.
-  struct Records {
-    std::string bytes;
-    Index count = 0;
-  };
+  static constexpr Index side = 32, plane = side * side, coarse_classes = 20;
 
   /// `label_bytes`: 1, or 2 of which the second one counts.
   CifarDataset(std::string name, std::vector<std::string> class_names, std::vector<std::string> files,
@@ -61,6 +59,9 @@ class CifarDataset : public Dataset {
         if (const int label = records_.back()[labels_ - 1]; label >= classes())
           fail_usage(this->name(), where[f], ": byte ", i * record + labels_ - 1, ": label ", label,
                      " is out of range 0..", classes() - 1);
+        if (const int coarse = records_.back()[0]; labels_ == 2 && coarse >= coarse_classes)
+          fail_usage(this->name(), where[f], ": byte ", i * record, ": coarse label ", coarse, " is out of range 0..",
+                     coarse_classes - 1);
       }
       if (f < train_files) train_ += count;
     }
@@ -103,15 +104,16 @@ namespace detail {
 inline OfficialData read_cifar(const DatasetInfo& info, const FileSource& source, const std::string& folder,
                                const std::string& names_file, std::vector<std::string> train, const char* test,
                                Index label_bytes, const ReadOptions& options) {
-  std::string root;
   for (const std::string& python :
        {std::string("cifar-10-batches-py/data_batch_1"), std::string("cifar-100-python/train")})
     if (!source.contains(folder + names_file) && !source.contains(names_file) && source.contains(python))
       fail_usage(info.name, source.describe(python), ": Python's version; the binary version is read (",
                  info.files[0].name, ")");
-  root = find_prefix(source, {"", folder}, names_file, info.name);
+  const std::string root = find_prefix(source, {"", folder}, names_file, info.name);
   const TextList list(source, root + names_file);
   const ClassIndex index(names_of_lines(list.lines), list.where);
+  if (static_cast<Index>(index.names().size()) != info.classes)
+    fail_usage(info.name, list.where, ": ", index.names().size(), " class names, there are ", info.classes);
   std::vector<std::string> files, where;
   const std::size_t train_files = train.size();
   train.emplace_back(test);

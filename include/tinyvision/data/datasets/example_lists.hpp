@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tinyvision/core/md5.hpp"
 #include "tinyvision/data/formats/text_lists.hpp"
 #include "tinyvision/data/official.hpp"
 
@@ -45,6 +46,13 @@ class ClassIndex {
     if (found == index_.end()) line.refuse(where, "unknown class '", name, "'");
     return found->second;
   }
+  bool contains(std::string_view name) const { return index_.contains(std::string(name)); }
+  /// Index of a class that is known.
+  std::int64_t at(std::string_view name) const {
+    const auto found = index_.find(std::string(name));
+    check(found != index_.end(), "classes", "no class '", name, "'");
+    return found->second;
+  }
   const std::vector<std::string>& names() const { return names_; }
 
  private:
@@ -73,26 +81,32 @@ class ExampleCollector {
             std::string_view where) {
     check_member_name(path, concat_text(where, ":", line.number));
     const auto [found, added] = seen_.emplace(path, line.number);
-    if (!added) line.refuse(where, "'", path, "' is listed twice");
+    if (!added) line.refuse(where, "'", path, "' is listed twice, first in line ", found->second);
     if (!source_->contains(prefix_ + path)) {
       absent_.push_back(std::move(path));
       return -1;
     }
+    return add_present(part, std::move(path), label);
+  }
+  /// Takes an example that the source itself named. Returns its number.
+  Index add_present(std::vector<Index>& part, std::string path, std::int64_t label) {
     part.push_back(static_cast<Index>(examples_.size()));
     examples_.push_back({std::move(path), label});
     return part.back();
   }
 
-  const std::vector<Example>& examples() const { return examples_; }
+  /// Hands over what was gathered, for a data set of an own kind.
+  std::vector<Example> take_examples() { return std::move(examples_); }
   Split split{};
 
   /// A FileDataset of what was gathered. Throws UsageError naming the first images that are not there, unless partial data
   /// are allowed.
   OfficialData finish(std::vector<std::string> class_names) {
-    return finish_with(std::make_shared<FileDataset>(std::string(info_->name), source_, examples_,
+    return finish_with(std::make_shared<FileDataset>(std::string(info_->name), source_, take_examples(),
                                                      std::move(class_names), info_->metric, options_->decoder,
                                                      prefix_));
   }
+  /// The same with a data set of an own kind.
   OfficialData finish_with(std::shared_ptr<const Dataset> dataset) {
     if (!absent_.empty() && !options_->allow_partial) {
       std::string first;
@@ -102,6 +116,9 @@ class ExampleCollector {
                  absent_.size() > 1 ? concat_text(" and others (", first, absent_.size() > 3 ? ", ..." : "", ")") : "",
                  "; --allow-partial accepts it");
     }
+    if (dataset->classes() != info_->classes && !options_->allow_partial)
+      fail_usage(info_->name, source_->describe(prefix_), ": the lists name ", dataset->classes(),
+                 " classes, the official set has ", info_->classes, "; --allow-partial accepts it");
     OfficialData result =
         official_data(*info_, std::move(dataset), std::move(split), *options_, source_->describe(prefix_));
     result.absent = std::move(absent_);
@@ -117,6 +134,27 @@ class ExampleCollector {
   std::vector<std::string> absent_;
   std::unordered_map<std::string, Index> seen_;
 };
+
+/// What is wrong with those of `info.inner` that are there: one line each, naming the file. They are searched for at their
+/// own path and without the first folder of it, so that the folder itself may be the source. Reads all of their bytes.
+inline std::vector<std::string> check_inner_files(const DatasetInfo& info, const FileSource& source) {
+  std::vector<std::string> problems;
+  for (const OfficialFile& file : info.inner) {
+    std::string name(file.name);
+    if (!source.contains(name)) name = name.substr(name.find('/') + 1);
+    if (!source.contains(name)) continue;
+    if (const Index size = source.size(name); file.size > 0 && size != file.size) {
+      problems.push_back(concat_text(source.describe(name), ": ", size, " bytes, the official file has ", file.size));
+      continue;
+    }
+    const std::string bytes = source.read(name), found = md5_hex(bytes);
+    if (!file.md5.empty() && found != file.md5)
+      problems.push_back(concat_text(source.describe(name), ": MD5 is ", found, ", the official one is ", file.md5));
+    if (!file.sha256.empty() && sha256_hex(bytes) != file.sha256)
+      problems.push_back(concat_text(source.describe(name), ": SHA-256 is not the official ", file.sha256));
+  }
+  return problems;
+}
 
 /// Reads a text list of a source: its lines stay valid as long as the object.
 struct TextList {

@@ -27,29 +27,31 @@ inline constexpr DatasetInfo fgvc_aircraft_info{
     .files = fgvc_aircraft_files,
     .note = "The lowest 20 rows of every image are a copyright line: --crop-banner cuts them off."};
 
-/// Image files without their lowest rows.
-class AircraftDataset : public FileDataset {
+/// Images of another data set without their lowest rows. It holds that data set and is none of files, so that nothing can
+/// reach the rows by reading a file past it.
+class AircraftDataset : public Dataset {
  public:
   static constexpr Index banner = 20;  ///< rows
 
-  AircraftDataset(std::shared_ptr<const FileSource> source, std::vector<Example> examples,
-                  std::vector<std::string> class_names, Decoder decoder, std::string prefix)
-      : FileDataset("fgvc_aircraft", std::move(source), std::move(examples), std::move(class_names),
-                    Metric::mean_per_class, decoder, std::move(prefix)) {}
+  explicit AircraftDataset(std::shared_ptr<const Dataset> whole)
+      : Dataset(whole->name(), whole->class_names(), whole->metric()), whole_(std::move(whole)) {}
+
+  Index size() const override { return whole_->size(); }
+  std::int64_t label(Index i) const override { return whole_->label(i); }
+  std::string path(Index i) const override { return whole_->path(i); }
+  /// Throws UsageError naming an image that has no more rows than the banner.
   Image image(Index i) const override {
-    Image image = FileDataset::image(i);
+    Image image = whole_->image(i);
     if (image.height <= banner)
-      fail_usage(name(), source().describe(source_name(i)), ": ", image.height, " rows, and ", banner,
-                 " are to be cut off");
+      fail_usage(name(), path(i), ": ", image.height, " rows, and the lowest ", banner, " are to be cut off");
     image.height -= banner;
     image.pixels.resize(static_cast<std::size_t>(image.height * image.width * 3));
     return image;
   }
-  std::pair<Index, Index> image_size(Index i) const override {
-    const auto [height, width] = FileDataset::image_size(i);
-    return {std::max<Index>(1, height - banner), width};
-  }
-  std::string decoder() const override { return FileDataset::decoder() + ", lowest 20 rows cut off"; }
+  std::string decoder() const override { return whole_->decoder() + ", lowest 20 rows cut off"; }
+
+ private:
+  std::shared_ptr<const Dataset> whole_;
 };
 
 /// Reads `fgvc-aircraft-2013b`, its folder `data`, or the folder that holds it.
@@ -71,9 +73,9 @@ inline OfficialData read_fgvc_aircraft(std::shared_ptr<const FileSource> source,
   read("images_variant_train.txt", collector.split.train);
   read("images_variant_val.txt", collector.split.validation);
   read("images_variant_test.txt", collector.split.test);
-  if (!options.crop_banner) return collector.finish(index.names());
-  return collector.finish_with(std::make_shared<AircraftDataset>(source, collector.examples(), index.names(),
-                                                                 options.decoder, root + "images/"));
+  OfficialData data = collector.finish(index.names());
+  if (options.crop_banner) data.dataset = std::make_shared<AircraftDataset>(std::move(data.dataset));
+  return data;
 }
 
 }  // namespace data

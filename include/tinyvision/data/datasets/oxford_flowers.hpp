@@ -5,10 +5,10 @@
 // is called by its number, and label 1 is index 0.
 #pragma once
 
-#include <cmath>
+#include <cstdio>
 
 #include "tinyvision/data/datasets/example_lists.hpp"
-#include "tinyvision/data/formats/mat_file.hpp"
+#include "tinyvision/data/datasets/label_arrays.hpp"
 
 TINYVISION_BEGIN
 namespace data {
@@ -34,29 +34,26 @@ inline constexpr DatasetInfo oxford_flowers_info{
 inline OfficialData read_oxford_flowers(std::shared_ptr<const FileSource> source, const ReadOptions& options = {}) {
   const std::string_view name = oxford_flowers_info.name;
   const std::string root = find_prefix(*source, {"", "flowers-102/"}, "setid.mat", name);
-  const std::string label_file = source->describe(root + "imagelabels.mat"),
-                    set_file = source->describe(root + "setid.mat");
-  const MatVariables label_variables = read_mat(source->read(root + "imagelabels.mat"), label_file),
-                     sets = read_mat(source->read(root + "setid.mat"), set_file);
-  const std::vector<double>& labels = find_variable(label_variables, "labels", label_file).numbers;
+  const std::string label_name = root + "imagelabels.mat", set_name = root + "setid.mat";
+  const LabelFile label_file(source->read(label_name), source->describe(label_name)),
+      set_file(source->read(set_name), source->describe(set_name));
+  const std::vector<double>& labels = label_file.array("labels", MatValue::Kind::numeric).numbers;
+  const Index images = static_cast<Index>(labels.size());
+  if (images != oxford_flowers_info.counts.all() && !options.allow_partial)
+    fail_usage(name, label_file.where(), ": ", images, " labels, there are ", oxford_flowers_info.counts.all());
   std::vector<std::string> class_names;
   for (Index c = 1; c <= oxford_flowers_info.classes; ++c) class_names.push_back(std::to_string(c));
 
   ExampleCollector collector(oxford_flowers_info, source, root + "jpg/", options);
   const auto read = [&](const char* variable, std::vector<Index>& part) {
-    const std::vector<double>& ids = find_variable(sets, variable, set_file).numbers;
+    const std::vector<double>& ids = set_file.array(variable, MatValue::Kind::numeric).numbers;
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      const ListLine line{"", static_cast<Index>(i) + 1};
-      const std::string where = set_file + ": " + variable;
-      if (!(ids[i] >= 1 && ids[i] <= static_cast<double>(labels.size())) || ids[i] != std::floor(ids[i]))
-        line.refuse(where, "image ", ids[i], " is not in 1..", labels.size());
-      const double label = labels[static_cast<std::size_t>(ids[i]) - 1];
-      if (!(label >= 1 && label <= static_cast<double>(oxford_flowers_info.classes)) || label != std::floor(label))
-        fail_usage(name, label_file, ": label ", label, " of image ", ids[i], " is not in 1..",
-                   oxford_flowers_info.classes, " (labels count from 1)");
-      char file[24];
-      std::snprintf(file, sizeof file, "image_%05lld.jpg", static_cast<long long>(ids[i]));
-      collector.add(part, file, static_cast<std::int64_t>(label) - 1, line, where);
+      const Index id = set_file.counted(ids[i], images, concat_text(variable, ": image"), static_cast<Index>(i) + 1);
+      const Index label = label_file.counted(labels[static_cast<std::size_t>(id) - 1], oxford_flowers_info.classes,
+                                             "label (they count from 1)", id);
+      char file[32];
+      std::snprintf(file, sizeof file, "image_%05lld.jpg", static_cast<long long>(id));
+      collector.add(part, file, label - 1, {"", static_cast<Index>(i) + 1}, set_file.where() + ": " + variable);
     }
   };
   read("trnid", collector.split.train);

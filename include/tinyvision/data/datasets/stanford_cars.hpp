@@ -5,10 +5,8 @@
 // files do not carry over, and is refused. The whole image is classified; the boxes are not used.
 #pragma once
 
-#include <cmath>
-
 #include "tinyvision/data/datasets/example_lists.hpp"
-#include "tinyvision/data/formats/mat_file.hpp"
+#include "tinyvision/data/datasets/label_arrays.hpp"
 
 TINYVISION_BEGIN
 namespace data {
@@ -38,22 +36,17 @@ namespace detail {
 /// Takes the images of an annotation file (struct array `annotations` with `class`, 1 first, and `fname`) into `part`.
 inline void read_car_annotations(const FileSource& source, const std::string& name, const std::string& folder,
                                  ExampleCollector& collector, std::vector<Index>& part) {
-  const std::string where = source.describe(name);
-  const MatVariables variables = read_mat(source.read(name), where);
-  const MatValue& annotations = find_variable(variables, "annotations", where);
-  if (annotations.kind != MatValue::Kind::structure || !annotations.has_field("fname"))
-    fail_usage(stanford_cars_info.name, where, ": 'annotations' is no structure with the field 'fname'");
+  const LabelFile file(source.read(name), source.describe(name));
+  const std::string& where = file.where();
+  const MatValue& annotations = file.structures("annotations", {"fname"});
   if (!annotations.has_field("class"))
     fail_usage(
         stanford_cars_info.name, where,
         ": 'annotations' has no field 'class'; cars_test_annos_withlabels.mat has the labels of the test images");
   for (Index i = 0; i < annotations.elements(); ++i) {
-    const ListLine line{"", i + 1};
     const double label = annotations.field("class", i, where).number(where);
-    if (!(label >= 1 && label <= static_cast<double>(stanford_cars_info.classes)) || label != std::floor(label))
-      line.refuse(where, "class ", label, " is not in 1..", stanford_cars_info.classes);
     collector.add(part, folder + annotations.field("fname", i, where).string(where),
-                  static_cast<std::int64_t>(label) - 1, line, where);
+                  file.counted(label, stanford_cars_info.classes, "class", i + 1) - 1, {"", i + 1}, where);
   }
 }
 
@@ -62,26 +55,31 @@ inline void read_car_annotations(const FileSource& source, const std::string& na
 /// Reads the folder that holds `cars_train`, `cars_test`, `devkit` and cars_test_annos_withlabels.mat (which may also lie in
 /// `devkit`).
 inline OfficialData read_stanford_cars(std::shared_ptr<const FileSource> source, const ReadOptions& options = {}) {
-  if (!source->contains("devkit/cars_train_annos.mat") && source->contains("cars_annos.mat"))
-    fail_usage(stanford_cars_info.name, source->describe("cars_annos.mat"),
-               ": the later layout with car_ims/ numbers the images differently; the original files are read");
+  for (const std::string later : {"cars_annos.mat", "stanford_cars/cars_annos.mat"})
+    if (source->contains(later))
+      fail_usage(
+          stanford_cars_info.name, source->describe(later),
+          ": this is the later layout with car_ims/, which numbers the images differently, so that neither labels "
+          "nor split files carry over; cars_train, cars_test, devkit and cars_test_annos_withlabels.mat are read");
   const std::string root =
       find_prefix(*source, {"", "stanford_cars/"}, "devkit/cars_train_annos.mat", stanford_cars_info.name);
-  const std::string meta = root + "devkit/cars_meta.mat", where = source->describe(meta);
-  const MatVariables variables = read_mat(source->read(meta), where);
+  const std::string meta = root + "devkit/cars_meta.mat";
+  const LabelFile meta_file(source->read(meta), source->describe(meta));
   std::vector<std::string> names;
-  for (const MatValue& cell : find_variable(variables, "class_names", where).cells) names.push_back(cell.string(where));
+  for (const MatValue& cell : meta_file.array("class_names", MatValue::Kind::cell).cells)
+    names.push_back(cell.string(meta_file.where()));
   if (static_cast<Index>(names.size()) != stanford_cars_info.classes)
-    fail_usage(stanford_cars_info.name, where, ": ", names.size(), " class names, there are ",
+    fail_usage(stanford_cars_info.name, meta_file.where(), ": ", names.size(), " class names, there are ",
                stanford_cars_info.classes);
+  const ClassIndex index(std::move(names), meta_file.where());
   ExampleCollector collector(stanford_cars_info, source, root, options);
   detail::read_car_annotations(*source, root + "devkit/cars_train_annos.mat", "cars_train/", collector,
                                collector.split.train);
   std::string test = root + "cars_test_annos_withlabels.mat";
-  if (!source->contains(test)) test = root + "devkit/cars_test_annos_withlabels.mat";
-  if (!source->contains(test)) test = root + "devkit/cars_test_annos.mat";
+  for (const char* other : {"devkit/cars_test_annos_withlabels.mat", "devkit/cars_test_annos.mat"})
+    if (!source->contains(test) && source->contains(root + other)) test = root + other;
   detail::read_car_annotations(*source, test, "cars_test/", collector, collector.split.test);
-  return collector.finish(std::move(names));
+  return collector.finish(index.names());
 }
 
 }  // namespace data

@@ -3,7 +3,8 @@
 // SUN397/<letter>/<class>[/<subclass>]/sun_*.jpg. The partitions are a zip of their own: ClassName.txt (397 lines such as
 // "/a/abbey"; a class is the whole path), Training_01.txt .. Training_10.txt and Testing_01.txt .. Testing_10.txt, 50 images
 // of each class in each. The paper uses partition 1. Of the 108,754 images 39,700 take part. Some files called .jpg are BMP,
-// PNG or GIF.
+// PNG or GIF; two are known to decode badly or not repeatably: c/church/outdoor/sun_bhenjvsvrtumjuri.jpg and
+// t/track/outdoor/sun_aophkoiosslinihb.jpg.
 #pragma once
 
 #include "tinyvision/data/datasets/example_lists.hpp"
@@ -44,8 +45,13 @@ inline OfficialData read_sun397(std::shared_ptr<const FileSource> source, const 
   }
   const ClassIndex index(std::move(names), classes.where);
   const TextList train(*source, lists + "Training_" + number), test(*source, lists + "Testing_" + number);
+  // Where the images lie is seen from the first one that is there.
   std::string root = "SUN397/";
-  if (!train.lines.empty() && source->contains(std::string(train.lines.front().text.substr(1)))) root = "";
+  const auto lies_here = [&](const ListLine& line) {
+    return line.text.size() > 1 && source->contains(std::string(line.text.substr(1)));
+  };
+  for (const TextList* list : {&train, &test})
+    if (std::any_of(list->lines.begin(), list->lines.end(), lies_here)) root = "";
   ExampleCollector collector(sun397_info, source, root, options);
   const auto read = [&](const TextList& list, std::vector<Index>& part) {
     for (const ListLine& line : list.lines) {

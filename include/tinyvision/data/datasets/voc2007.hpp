@@ -53,8 +53,14 @@ class VocDataset : public FileDataset {
 
 /// Reads `VOC2007`, `VOCdevkit`, or the folder that holds it.
 inline OfficialData read_voc2007(std::shared_ptr<const FileSource> source, const ReadOptions& options = {}) {
-  const std::string root = find_prefix(*source, {"", "VOC2007/", "VOCdevkit/VOC2007/"},
-                                       "ImageSets/Main/aeroplane_train.txt", voc2007_info.name);
+  static constexpr std::string_view roots[] = {"", "VOC2007/", "VOCdevkit/VOC2007/"};
+  // With --allow-partial one of the two archives is enough.
+  const std::string test_list = "ImageSets/Main/aeroplane_test.txt";
+  const bool tests_alone = options.allow_partial && std::any_of(std::begin(roots), std::end(roots), [&](auto root) {
+                             return source->contains(std::string(root) + test_list);
+                           });
+  const std::string root =
+      find_prefix(*source, roots, tests_alone ? test_list : "ImageSets/Main/aeroplane_train.txt", voc2007_info.name);
   ExampleCollector collector(voc2007_info, source, root + "JPEGImages/", options);
   std::vector<std::array<std::int8_t, 20>> presence;
   const auto read = [&](const char* suffix, std::vector<Index>& part) {
@@ -91,7 +97,7 @@ inline OfficialData read_voc2007(std::shared_ptr<const FileSource> source, const
   read("_val.txt", collector.split.validation);
   read("_test.txt", collector.split.test);
   return collector.finish_with(std::make_shared<VocDataset>(
-      std::move(presence), source, collector.examples(),
+      std::move(presence), source, collector.take_examples(),
       std::vector<std::string>(voc2007_classes.begin(), voc2007_classes.end()), options.decoder, root + "JPEGImages/"));
 }
 

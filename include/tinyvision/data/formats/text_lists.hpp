@@ -1,6 +1,7 @@
 // Lists in text files: lines and tables, with the line's number in every message.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 #include <string_view>

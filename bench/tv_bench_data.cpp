@@ -87,8 +87,13 @@ void crop(const Photos& photos, std::size_t i, bool from_cache, std::vector<floa
   if (from_cache)
     return data::augment_bytes(photos.cached->view(static_cast<Index>(i % photos.files.size())), photos.preprocessing,
                                photos.plan(i), scratch, out.data());
-  const data::Image image = data::decode_image(photos.bytes(i), "photo");
-  data::augment_bytes(image, photos.preprocessing, photos.plan(i), scratch, out.data());
+  // As the loader does: of the image, what the crop needs.
+  static data::Image decoded;
+  data::AugmentPlan plan = photos.plan(i);
+  const data::BoxView found = data::decode_box(
+      photos.bytes(i), "photo", data::Decoder::turbo, [&](Index, Index) { return plan.box; }, decoded);
+  plan.box = found.box;
+  data::augment_bytes(found.view, photos.preprocessing, plan, scratch, out.data());
 }
 
 double crops(const Photos& photos, std::size_t count, bool from_cache) {

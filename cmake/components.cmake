@@ -23,11 +23,12 @@ endfunction()
 foreach(component IN LISTS TINYVISION_COMPONENTS)
   if(component STREQUAL image)
     find_package(TurboJPEG REQUIRED)
+    find_package(JPEG REQUIRED)  # libjpeg-turbo's other interface, for parts of images
     find_package(Stb REQUIRED)
     find_package(ZLIB REQUIRED)
     find_package(pugixml REQUIRED)
     find_package(LibArchive REQUIRED)
-    tinyvision_component(image TurboJPEG::TurboJPEG Stb::Stb ZLIB::ZLIB pugixml::pugixml LibArchive::LibArchive
+    tinyvision_component(image TurboJPEG::TurboJPEG JPEG::JPEG Stb::Stb ZLIB::ZLIB pugixml::pugixml LibArchive::LibArchive
       ${CMAKE_DL_LIBS})
   elseif(component STREQUAL json)
     find_package(nlohmann_json 3.11 REQUIRED)

@@ -99,6 +99,36 @@ TEST(Archives, AnArchiveInsideAZipIsUnpackedToo) {
   }
 }
 
+TEST(Archives, AnotherArchiveOfTheSameSizeInsideAZipIsSeen) {
+  const TemporaryFolder folder;
+  for (const std::string text : {"one text", "two text"}) {
+    const std::string inner = data::detail::pack({{"a.txt", text}}, "inner.tar");
+    write_file(folder / "outer.zip", data::detail::pack({{"inner.tar", inner}}, "outer.zip"));
+    EXPECT_EQ(open_source(folder / "outer.zip")->read("a.txt"), text);
+  }
+}
+
+TEST(Archives, OfOneArchiveForEachClassAreReadInPlaceBelowTheirFolder) {
+  const TemporaryFolder folder;
+  TinyPart train{"train.tar", {{"train/n1/a.JPEG", "a"}, {"train/n1/b.JPEG", "b"}, {"train/n2/a.JPEG", "other a"}}};
+  train.below = "train/", train.tar_of_tars = true;
+  TinyPart val{"val.tar", {{"val/1.JPEG", "1"}}};
+  val.below = "val/";
+  for (const TinyPart& part : {train, val}) write_file(folder / part.archive, data::detail::pack(part));
+  const OfficialFile files[] = {{"", "train.tar", 0, "", "", "train"}, {"", "val.tar", 0, "", "", "val"}};
+  const auto source = open_source(folder.path(), files);
+  for (const TinyPart& part : {train, val})
+    for (const auto& [name, bytes] : part.files) EXPECT_EQ(source->read(name), bytes) << name;
+  EXPECT_EQ(source->names_below("train").size(), 3u);
+  EXPECT_EQ(source->names_below("val").size(), 1u);
+  // What is wrong within is told with both names.
+  std::string broken = read_file(folder / "train.tar");
+  broken[broken.find("b.JPEG")] = 'c';
+  write_file(folder / "train.tar", broken);
+  const std::string message = message_of<UsageError>([&] { open_source(folder.path(), files); });
+  EXPECT_NE(message.find("train.tar: n1.tar: byte "), std::string::npos) << message;
+}
+
 TEST(Archives, AreReadByManyThreadsAtOnce) {
   const TemporaryFolder folder;
   Files files;

@@ -30,8 +30,8 @@
 #include "tinyvision/checkpoint/pickle.hpp"
 #include "tinyvision/checkpoint/stored_type.hpp"
 #include "tinyvision/checkpoint/weight_tensors.hpp"
-#include "tinyvision/core/zip_directory.hpp"
 #include "tinyvision/core/files.hpp"
+#include "tinyvision/core/zip_directory.hpp"
 
 TINYVISION_BEGIN
 namespace checkpoint {

@@ -39,7 +39,7 @@ inline void add_archive(Sources& sources, const std::string& path, const UnpackO
                         std::string_view below = {});
 
 /// Archives inside a zip: written beside it, once, under a hidden name.
-inline void add_inner_archives(Sources& sources, const FileSource& zip, const std::string& path,
+inline void add_inner_archives(Sources& sources, const ZipSource& zip, const std::string& path,
                                const UnpackOptions& options) {
   for (const std::string& name : zip.names()) {
     if (packing_of(name) == Packing::none) continue;
@@ -49,8 +49,10 @@ inline void add_inner_archives(Sources& sources, const FileSource& zip, const st
     const std::string file_name =
         "." + archive.filename().string() + "." + std::filesystem::path(name).filename().string();
     const std::string written = (parent / file_name).string();
+    // Held to its checksum: the zip may have been replaced by another one, or by a sound one.
     if (!std::filesystem::exists(written) ||
-        static_cast<Index>(std::filesystem::file_size(written)) != zip.size(name)) {
+        MappedFile(written).bytes().size() != static_cast<std::size_t>(zip.size(name)) ||
+        zip_checksum(MappedFile(written).bytes()) != zip.checksum(name)) {
       if (options.announce)
         options.announce(concat_text("writing ", name, " of ", path, " to ", written, ": ", zip.size(name), " bytes"));
       if (!parent.empty()) ensure_folder(parent.string());

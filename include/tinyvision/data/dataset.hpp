@@ -7,7 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "tinyvision/data/decode.hpp"
+#include "tinyvision/core/digest.hpp"
+#include "tinyvision/data/decode_box.hpp"
 #include "tinyvision/data/file_source.hpp"
 
 TINYVISION_BEGIN
@@ -58,6 +59,20 @@ class Dataset {
   }
   /// The pixels of example i where they lie in memory as long as the data set does; empty where image(i) has to make them.
   virtual ImageView view(Index) const { return {}; }
+  /// The pixels of a box of image i: `choose` is told the image's height and width and answers with the box. What comes back
+  /// may hold less than the image, and its `box` says where in it the chosen one lies. `scratch` keeps decoded pixels.
+  virtual BoxView view_box(Index i, const ChooseBox& choose, Image& scratch) const {
+    ImageView all = view(i);
+    if (all.empty()) all = scratch = image(i);
+    return {all, choose(all.height, all.width)};
+  }
+  /// Text that differs when the stored form of example i does, for the keys of caches: of files their size, else a digest of
+  /// the pixels. Throws as image() does.
+  virtual std::string identity(Index i) const {
+    const Image whole = image(i);
+    return concat_text(whole.height, "x", whole.width, " ",
+                       Sha256().update(whole.pixels.data(), whole.pixels.size()).hex());
+  }
   /// What turns bytes into pixels, as recorded in results ("none" when the pixels were stored plainly).
   virtual std::string decoder() const { return "none"; }
 
@@ -123,6 +138,13 @@ class FileDataset : public Dataset {
     return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, source_->describe(name),
                         decoder_);
   }
+  /// Decodes little more than the box: see decode_box.hpp.
+  BoxView view_box(Index i, const ChooseBox& choose, Image& scratch) const override {
+    const std::string name = source_name(i), bytes = source_->read(name);
+    return decode_box({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, source_->describe(name),
+                      decoder_, choose, scratch);
+  }
+  std::string identity(Index i) const override { return std::to_string(source_->size(source_name(i))); }
   std::pair<Index, Index> image_size(Index i) const override {
     const std::string name = source_name(i), bytes = source_->read(name);
     return decoded_size({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, source_->describe(name));

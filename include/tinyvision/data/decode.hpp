@@ -74,43 +74,57 @@ inline void check_pixels(Index height, Index width, std::string_view name) {
                " are accepted");
 }
 
-inline Image decode_jpeg_turbo(Bytes bytes, std::string_view name) {
+/// libjpeg-turbo's decompressor for one file. A new one each time: a used one still has the last file's tables, and would
+/// decode a file that lacks its own with them.
+class TurboDecompressor {
+ public:
+  /// Reads the header. Throws UsageError naming `name`.
+  TurboDecompressor(Bytes bytes, std::string_view name) : bytes_(bytes), name_(name), handle_(tjInitDecompress()) {
+    check(handle_ != nullptr, "decode", "libjpeg-turbo cannot start");
+    int subsampling = 0;
+    if (tjDecompressHeader3(handle_.get(), bytes.data(), size(), &width, &height, &subsampling, &colours) != 0)
+      refuse("not a readable JPEG");
+    check_pixels(height, width, name);
+  }
+  /// All pixels in `format`, packed.
+  void decode(int format, std::uint8_t* out) {
+    constexpr int flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;
+    const int code = tjDecompress2(handle_.get(), bytes_.data(), size(), out, width, 0, height, format, flags);
+    // A warning (data ended early, bits were damaged) also returns -1: part of the pixels would be invented. Not so for bytes
+    // that belong to nothing between the last pixels and the end marker, as in two images of the Pets set. libjpeg tells its
+    // first warning alone, so nothing was wrong before.
+    const auto harmless = [&] {
+      return tjGetErrorCode(handle_.get()) == TJERR_WARNING &&
+             std::string_view(tjGetErrorStr2(handle_.get())).ends_with(" extraneous bytes before marker 0xd9");
+    };
+    if (code != 0 && !harmless()) refuse("corrupt JPEG");
+  }
+
+  int width = 0, height = 0, colours = 0;
+
+ private:
   struct Destroy {
     void operator()(void* handle) const { tjDestroy(handle); }
   };
-  thread_local std::unique_ptr<void, Destroy> decompressor;
-  if (decompressor == nullptr) decompressor.reset(tjInitDecompress());
-  check(decompressor != nullptr, "decode", "libjpeg-turbo cannot start");
-  void* handle = decompressor.get();
-  const auto refuse = [&](const char* what) {
-    const std::string reason = tjGetErrorStr2(handle);
-    decompressor.reset();  // a decompressor that stopped inside a header misreads the next file
-    fail_usage("decode", name, ": ", what, ": ", reason);
-  };
+  unsigned long size() const { return static_cast<unsigned long>(bytes_.size()); }
+  [[noreturn]] void refuse(const char* what) const {
+    fail_usage("decode", name_, ": ", what, ": ", tjGetErrorStr2(handle_.get()));
+  }
 
-  // A warning (data ended early, bits were damaged) also returns -1: part of the pixels would be invented. Not so for bytes
-  // that belong to nothing between the last pixels and the end marker, as in two images of the Pets set. libjpeg tells its
-  // first warning alone, so nothing was wrong before.
-  const auto check_decoded = [&](int code) {
-    const auto harmless = [&] {
-      return tjGetErrorCode(handle) == TJERR_WARNING &&
-             std::string_view(tjGetErrorStr2(handle)).ends_with(" extraneous bytes before marker 0xd9");
-    };
-    if (code != 0 && !harmless()) refuse("corrupt JPEG");
-  };
-  int width = 0, height = 0, subsampling = 0, colours = 0;
-  const auto size = static_cast<unsigned long>(bytes.size());
-  if (tjDecompressHeader3(handle, bytes.data(), size, &width, &height, &subsampling, &colours) != 0)
-    refuse("not a readable JPEG");
-  check_pixels(height, width, name);
-  constexpr int flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;
-  Image image(height, width);
-  if (colours != TJCS_CMYK && colours != TJCS_YCCK) {
-    check_decoded(tjDecompress2(handle, bytes.data(), size, image.pixels.data(), width, 0, height, TJPF_RGB, flags));
+  Bytes bytes_;
+  std::string_view name_;
+  std::unique_ptr<void, Destroy> handle_;
+};
+
+inline Image decode_jpeg_turbo(Bytes bytes, std::string_view name) {
+  TurboDecompressor decompressor(bytes, name);
+  Image image(decompressor.height, decompressor.width);
+  if (decompressor.colours != TJCS_CMYK && decompressor.colours != TJCS_YCCK) {
+    decompressor.decode(TJPF_RGB, image.pixels.data());
     return image;
   }
-  std::vector<std::uint8_t> inks(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) * 4);
-  check_decoded(tjDecompress2(handle, bytes.data(), size, inks.data(), width, 0, height, TJPF_CMYK, flags));
+  std::vector<std::uint8_t> inks(image.pixels.size() / 3 * 4);
+  decompressor.decode(TJPF_CMYK, inks.data());
   const int invert = read_jpeg_markers(bytes).adobe ? 0 : 255;
   for (std::size_t i = 0, pixels = inks.size() / 4; i < pixels; ++i) {
     const int black = inks[4 * i + 3] ^ invert;
@@ -118,6 +132,14 @@ inline Image decode_jpeg_turbo(Bytes bytes, std::string_view name) {
       image.pixels[3 * i + c] = static_cast<std::uint8_t>((inks[4 * i + c] ^ invert) * black / 255);
   }
   return image;
+}
+
+/// What stb_image 2.27 does not check of a PNM header: it reads past the end of 16-bit pixels, and numbers of ten digits
+/// overflow.
+inline void check_pnm(Bytes bytes, std::string_view name) {
+  const long largest = pnm_largest_value(bytes);
+  if (largest < 1 || largest > 255)
+    fail_usage("decode", name, ": corrupt PNM: width, height and a largest value of 1 to 255 expected (8-bit files)");
 }
 
 inline Image decode_stb(Bytes bytes, ImageFormat format, std::string_view name) {
@@ -131,10 +153,12 @@ inline Image decode_stb(Bytes bytes, ImageFormat format, std::string_view name) 
   if (format == ImageFormat::jpeg) {
     const JpegMarkers markers = read_jpeg_markers(bytes);
     if (!markers.complete) fail_usage("decode", name, ": corrupt JPEG: no end-of-image marker, the data ends early");
-    if (!markers.sound) fail_usage("decode", name, ": corrupt JPEG: a Huffman table with more than 255 codes");
+    if (!markers.sound)
+      fail_usage("decode", name, ": corrupt JPEG: a Huffman table that is too large or was never defined");
     if (markers.components == 4 && !markers.adobe)
       fail_usage("decode", name, ": stb_image cannot decode CMYK without an Adobe marker; use the turbo decoder");
   }
+  if (format == ImageFormat::pnm) check_pnm(bytes, name);
   if (format == ImageFormat::png) {  // stb_image does not say that such an image is too large
     const PngHeader header = read_png_header(bytes, name);
     check_pixels(header.height, header.width, name);
@@ -186,6 +210,7 @@ inline Image decode_image(Bytes bytes, std::string_view name, Decoder decoder = 
 /// Height and width that an image file's header states, without decoding it. Throws UsageError when there is none.
 inline std::pair<Index, Index> decoded_size(Bytes bytes, std::string_view name) {
   int width = 0, height = 0, channels = 0;
+  if (image_format(bytes) == ImageFormat::unknown) fail_usage("decode", name, ": not an image");
   if (image_format(bytes) == ImageFormat::gzip) {
     const Image whole = decode_image(bytes, name);
     return {whole.height, whole.width};
@@ -195,6 +220,11 @@ inline std::pair<Index, Index> decoded_size(Bytes bytes, std::string_view name) 
     detail::check_pixels(header.height, header.width, name);
     return {header.height, header.width};
   }
+  if (image_format(bytes) == ImageFormat::jpeg) {  // stb_image would read its Huffman tables, and past their ends
+    const detail::TurboDecompressor header(bytes, name);
+    return {header.height, header.width};
+  }
+  if (image_format(bytes) == ImageFormat::pnm) detail::check_pnm(bytes, name);
   if (bytes.size() > INT_MAX ||
       stb::stbi_info_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels) == 0)
     fail_usage("decode", name, ": not an image whose size can be told");

@@ -58,12 +58,15 @@ struct Box {
 /// The box that covers all of `image`.
 inline Box whole(const ImageView& image) { return {0, 0, image.height, image.width}; }
 
-/// Throws Error unless `box` is non-empty and lies inside `image`.
-inline void check_box(const ImageView& image, const Box& box, const char* where) {
-  check(box.top >= 0 && box.left >= 0 && box.height > 0 && box.width > 0 && box.top + box.height <= image.height &&
-            box.left + box.width <= image.width,
+/// Throws Error unless `box` is non-empty and lies inside an image of height x width.
+inline void check_box(Index height, Index width, const Box& box, const char* where) {
+  check(box.top >= 0 && box.left >= 0 && box.height > 0 && box.width > 0 && box.top + box.height <= height &&
+            box.left + box.width <= width,
         where, "box top ", box.top, " left ", box.left, " size ", box.height, "x", box.width,
-        " does not fit an image of ", image.height, "x", image.width);
+        " does not fit an image of ", height, "x", width);
+}
+inline void check_box(const ImageView& image, const Box& box, const char* where) {
+  check_box(image.height, image.width, box, where);
 }
 
 /// Grey values (height x width, row by row) as RGB with R = G = B, inside a black border `pad` pixels wide.

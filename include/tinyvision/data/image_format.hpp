@@ -57,19 +57,61 @@ inline ImageFormat suffix_format(std::string_view name) {
   return suffix == ".gz" ? ImageFormat::gzip : ImageFormat::unknown;
 }
 
+/// The largest value of a sample that a PNM file's header states (width, height and it, with comments between); 0 when the
+/// header is malformed.
+inline long pnm_largest_value(Bytes bytes) {
+  long value = 0;
+  std::size_t at = 2;
+  for (int number = 0; number < 3; ++number) {
+    while (at < bytes.size() && (bytes[at] <= ' ' || bytes[at] == '#')) {
+      if (bytes[at] == '#')
+        while (at < bytes.size() && bytes[at] != '\n' && bytes[at] != '\r') ++at;
+      else
+        ++at;
+    }
+    value = 0;
+    const std::size_t begin = at;
+    for (; at < bytes.size() && bytes[at] >= '0' && bytes[at] <= '9' && at - begin < 9; ++at)
+      value = 10 * value + (bytes[at] - '0');
+    if (at == begin || (at < bytes.size() && bytes[at] >= '0' && bytes[at] <= '9')) return 0;
+  }
+  return value;
+}
+
 /// What the markers of a JPEG stream say (ITU-T T.81, annex B).
 struct JpegMarkers {
   bool complete = false;  ///< an end-of-image marker follows the last scan
   bool adobe = false;     ///< an APP14 "Adobe" segment exists: four-component data is stored inverted
   int components = 0;     ///< of the frame header
-  /// No Huffman table has more than 255 codes (baseline needs 162). stb_image 2.27 does not check: it writes past its
-  /// table at 257 and reads past it at 256.
+  /// No Huffman table has more than 255 codes (baseline needs 162), and every scan's tables have been defined before it.
+  /// stb_image 2.27 checks neither: it writes past its table at 257 codes, reads past it at 256, and past the end of a table
+  /// that was never defined.
   bool sound = true;
 };
+
+namespace detail {
+
+/// True when a scan header's Huffman tables are among those defined (bit = table; 4 bits of DC, then 4 of AC).
+inline bool scan_tables_defined(Bytes scan, bool progressive, unsigned defined) {
+  if (scan.empty() || scan.size() < 4 + 2 * std::size_t{scan[0]}) return false;
+  const std::size_t parameters = 1 + 2 * std::size_t{scan[0]};
+  const bool first_bits = scan[parameters + 2] >> 4 == 0, dc = scan[parameters] == 0;
+  for (std::size_t c = 0; c < scan[0]; ++c) {
+    const unsigned tables = scan[2 + 2 * c];
+    const bool dc_there = (defined >> (tables >> 4 & 3) & 1) != 0, ac_there = (defined >> (4 + (tables & 3)) & 1) != 0;
+    if (!progressive && !(dc_there && ac_there)) return false;
+    if (progressive && (dc ? first_bits && !dc_there : !ac_there)) return false;
+  }
+  return true;
+}
+
+}  // namespace detail
 
 /// Walks the marker segments; entropy-coded data is skipped, not decoded.
 inline JpegMarkers read_jpeg_markers(Bytes bytes) {
   JpegMarkers found;
+  unsigned tables = 0;
+  bool progressive = false;
   std::size_t at = 2;
   while (at + 1 < bytes.size()) {
     const void* next = std::memchr(bytes.data() + at, 0xFF, bytes.size() - at - 1);
@@ -91,14 +133,20 @@ inline JpegMarkers read_jpeg_markers(Bytes bytes) {
     if (length < 2 || at + length > bytes.size()) return found;
     const bool frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
     if (frame && length >= 8) found.components = bytes[at + 7];
+    if (frame) progressive = marker == 0xC2;
+    if (marker == 0xDA)
+      found.sound = found.sound && detail::scan_tables_defined(bytes.subspan(at + 2, length - 2), progressive, tables);
     if (marker == 0xEE && length >= 14 && std::memcmp(bytes.data() + at + 2, "Adobe", 5) == 0) found.adobe = true;
     if (marker == 0xC4) {
-      for (std::size_t table = at + 2; table + 17 <= at + length;) {
+      std::size_t table = at + 2;
+      while (table + 17 <= at + length) {
         std::size_t codes = 0;
         for (std::size_t i = 1; i <= 16; ++i) codes += bytes[table + i];
         found.sound = found.sound && codes <= 255;
+        tables |= 1u << ((bytes[table] >> 4 & 1) * 4 + (bytes[table] & 3));
         table += 17 + codes;
       }
+      found.sound = found.sound && table == at + length;  // no table leads out of its segment
     }
     at += length;
   }

@@ -325,12 +325,24 @@ class Loader {
 
   void prepare(Slot& slot, Index place) {
     const Index example = slot.indices[static_cast<std::size_t>(place)];
+    // Of an image that is not kept, only what the plan asks for is decoded.
+    static thread_local Image scratch_image;
+    AugmentPlan plan;
+    const auto choose = [&](Index height, Index width) {
+      plan = plan_augmentation(height, width, options_.preprocessing.crop, options_.augmentation, options_.seed,
+                               slot.position.epoch, slot.begin + place);
+      return plan.box;
+    };
     std::shared_ptr<const Image> owner;
-    ImageView image = dataset_->view(example);
-    if (image.empty()) image = *(owner = fetch(example));
-    const AugmentPlan plan =
-        plan_augmentation(image.height, image.width, options_.preprocessing.crop, options_.augmentation, options_.seed,
-                          slot.position.epoch, slot.begin + place);
+    ImageView image;
+    if (options_.cache_bytes > 0 && dataset_->view(example).empty()) {
+      image = *(owner = fetch(example));
+      choose(image.height, image.width);
+    } else {
+      const BoxView found = dataset_->view_box(example, choose, scratch_image);
+      image = found.view;
+      plan.box = found.box;
+    }
     const Index values = options_.preprocessing.floats();
     if (options_.bytes) {
       static thread_local std::vector<float> scratch;
@@ -348,20 +360,19 @@ class Loader {
     planned.bytes = crop;
   }
 
+  // The decoded image, kept while there is room (cache_bytes).
   std::shared_ptr<const Image> fetch(Index index) {
-    if (options_.cache_bytes > 0) {
+    {
       const std::lock_guard<std::mutex> lock(cache_mutex_);
       if (const auto& held = cache_[static_cast<std::size_t>(index)]) return held;
     }
     auto image = std::make_shared<const Image>(dataset_->image(index));
-    if (options_.cache_bytes > 0) {
-      const std::lock_guard<std::mutex> lock(cache_mutex_);
-      auto& place = cache_[static_cast<std::size_t>(index)];
-      // No eviction: each epoch asks for every image once, so replacing one by another gains nothing.
-      if (place == nullptr && cached_bytes_ + image->bytes() <= options_.cache_bytes) {
-        cached_bytes_ += image->bytes();
-        place = image;
-      }
+    const std::lock_guard<std::mutex> lock(cache_mutex_);
+    auto& place = cache_[static_cast<std::size_t>(index)];
+    // No eviction: each epoch asks for every image once, so replacing one by another gains nothing.
+    if (place == nullptr && cached_bytes_ + image->bytes() <= options_.cache_bytes) {
+      cached_bytes_ += image->bytes();
+      place = image;
     }
     return image;
   }

@@ -80,10 +80,7 @@ inline std::string pixel_cache_key(const Dataset& dataset, const PixelCacheOptio
   Sha256 key;
   key.update(concat_text("pixels 1\n", dataset.name(), "\n", dataset.decoder(), "\nshortest side ",
                          options.shortest_side, "\n"));
-  const auto* files = dynamic_cast<const FileDataset*>(&dataset);
-  for (Index i = 0; i < dataset.size(); ++i)
-    key.update(
-        concat_text(dataset.path(i), "\t", files != nullptr ? files->source().size(files->source_name(i)) : 0, "\n"));
+  for (Index i = 0; i < dataset.size(); ++i) key.update(concat_text(dataset.path(i), "\t", dataset.identity(i), "\n"));
   return key.hex();
 }
 
@@ -133,6 +130,7 @@ class CachedDataset : public Dataset {
   std::int64_t label(Index i) const override { return behind_->label(i); }
   std::span<const std::int8_t> presence(Index i) const override { return behind_->presence(i); }
   std::string path(Index i) const override { return behind_->path(i); }
+  std::string identity(Index i) const override { return behind_->identity(i); }
   ImageView view(Index i) const override {
     check_index(i);
     const detail::CachedImage& image = images_[static_cast<std::size_t>(i)];

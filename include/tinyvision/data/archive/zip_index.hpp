@@ -21,6 +21,12 @@ namespace data {
 /// No member may be larger than this, whatever the archive says: 1 GiB.
 inline constexpr std::uint64_t largest_zip_member = std::uint64_t{1} << 30;
 
+/// CRC-32 as zip archives have it.
+inline std::uint32_t zip_checksum(std::string_view bytes) {
+  return static_cast<std::uint32_t>(
+      ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<z_size_t>(bytes.size())));
+}
+
 /// The bytes of a member. `where` is the archive's path. Throws UsageError naming archive and member.
 inline std::string read_zip_member(const ZipDirectory& directory, std::string_view name, const ZipEntry& entry,
                                    std::string_view where) {
@@ -36,8 +42,7 @@ inline std::string read_zip_member(const ZipDirectory& directory, std::string_vi
                           : inflate(stored, Deflated::raw, static_cast<std::size_t>(entry.original_size), what);
   if (bytes.size() != entry.original_size)
     fail_usage("zip", what, ": holds ", bytes.size(), " bytes, the directory says ", entry.original_size);
-  const auto sum = static_cast<std::uint32_t>(
-      ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<z_size_t>(bytes.size())));
+  const std::uint32_t sum = zip_checksum(bytes);
   if (sum != entry.crc32)
     fail_usage("zip", what, ": damaged: its CRC-32 is ", sum, ", the directory says ", entry.crc32);
   return bytes;
@@ -64,6 +69,8 @@ class ZipSource : public FileSource {
   }
   std::string describe(const std::string& name) const override { return file_.path() + ": " + name; }
   Index size(const std::string& name) const override { return static_cast<Index>(find(name).original_size); }
+  /// The CRC-32 that the directory states.
+  std::uint32_t checksum(const std::string& name) const { return find(name).crc32; }
 
  private:
   const ZipEntry& find(const std::string& name) const {

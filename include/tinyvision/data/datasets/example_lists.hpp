@@ -31,10 +31,11 @@ inline std::string find_prefix(const FileSource& source, std::initializer_list<s
   return find_prefix(source, std::span<const std::string_view>(prefixes.begin(), prefixes.size()), file, data_set);
 }
 
-/// Class names and their index, in the order given. Throws UsageError on a name that occurs twice.
+/// Class names and their index, in the order given. Throws UsageError on a name that occurs twice and when there is none.
 class ClassIndex {
  public:
   ClassIndex(std::vector<std::string> names, std::string_view where) : names_(std::move(names)) {
+    if (names_.empty()) fail_usage("classes", where, ": no classes");
     for (std::size_t i = 0; i < names_.size(); ++i)
       if (!index_.emplace(names_[i], static_cast<std::int64_t>(i)).second)
         fail_usage("classes", where, ": class '", names_[i], "' occurs twice");

@@ -48,6 +48,11 @@ class AircraftDataset : public Dataset {
     image.pixels.resize(static_cast<std::size_t>(image.height * image.width * 3));
     return image;
   }
+  std::pair<Index, Index> image_size(Index i) const override {
+    const auto [height, width] = whole_->image_size(i);
+    return {std::max<Index>(1, height - banner), width};
+  }
+  std::string identity(Index i) const override { return whole_->identity(i); }
   std::string decoder() const override { return whole_->decoder() + ", lowest 20 rows cut off"; }
 
  private:

@@ -136,7 +136,7 @@ inline std::vector<std::uint8_t> fixed_across(const std::uint8_t* rows, Index st
 }
 
 /// Pillow's resize of 8-bit images: two passes, bytes after each. It goes across first, but down first where the height
-/// shrinks by more than twice what the width does (Pillow 12.1 and later).
+/// shrinks by more than twice what the width does (Pillow 13.0; older versions always went across first).
 inline void resize_fixed(const ImageView& image, const Box& box, const AxisFilter<int>& across,
                          const AxisFilter<int>& down, float scale, float* out) {
   const std::uint8_t* begin = image.at(box.top, box.left);

@@ -20,12 +20,8 @@ inline PartCounts tiny_counts(std::string_view name, const TinyOptions& options 
   return {n, entry->info->counts.validation > 0 ? n : 0, n};
 }
 
-/// Writes a small set of the published data set `name` to `folder`, which is new or empty: all of its classes, `per_class`
-/// drawn images of each in each part (twice as many in the only part of Caltech-101 and the test part of Flowers; one of each
-/// in that of ImageNet; an image of VOC 2007 shows others besides its own), the official names of files and lists, and the
-/// traps of the published set. With `archives` the files are packed as the publisher packs them. The same options give the
-/// same bytes. Throws UsageError for unknown names and for what cannot be written.
-inline void make_tiny(std::string_view name, const std::string& folder, const TinyOptions& options = {}) {
+/// What make_tiny writes.
+inline std::vector<TinyPart> tiny_parts(std::string_view name, const TinyOptions& options = {}) {
   struct Maker {
     std::string_view name;
     std::vector<TinyPart> (*make)(const TinyOptions&);
@@ -46,8 +42,17 @@ inline void make_tiny(std::string_view name, const std::string& folder, const Ti
   if (options.per_class < 1 || options.per_class > 100)
     fail_usage("make_tiny", options.per_class, " images a class; 1 to 100 are made");
   for (const Maker& maker : makers)
-    if (maker.name == name) return write_tiny_parts(maker.make(options), folder, options.archives);
+    if (maker.name == name) return maker.make(options);
   fail_usage("make_tiny", "no data set '", name, "'");
+}
+
+/// Writes a small set of the published data set `name` to `folder`, which is new or empty: all of its classes, `per_class`
+/// drawn images of each in each part (twice as many in the only part of Caltech-101 and the test part of Flowers; one of each
+/// in that of ImageNet; an image of VOC 2007 shows others besides its own), the official names of files and lists, and the
+/// traps of the published set. With `archives` the files are packed as the publisher packs them. The same options give the
+/// same bytes. Throws UsageError for unknown names and for what cannot be written.
+inline void make_tiny(std::string_view name, const std::string& folder, const TinyOptions& options = {}) {
+  write_tiny_parts(tiny_parts(name, options), folder, options.archives);
 }
 
 }  // namespace data

@@ -109,10 +109,12 @@ inline std::string pack(const TinyPart& part) {
 /// Writes all parts below `folder`, which is new or empty: unpacked, or as archives. Throws UsageError naming the folder that
 /// is not empty or the file that cannot be written.
 inline void write_tiny_parts(const std::vector<TinyPart>& parts, const std::string& folder, bool archives) {
+  std::string made;
   const auto write = [&](const std::string& name, const std::string& bytes) {
     check_member_name(name, folder);
-    const std::string path = folder + "/" + name;
-    ensure_folder(std::filesystem::path(path).parent_path().string());
+    const std::string path = folder + "/" + name, parent = path.substr(0, path.rfind('/'));
+    if (parent != made) ensure_folder(parent);
+    made = parent;
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"),
                                                                [](std::FILE* f) { return f ? std::fclose(f) : 0; });
     if (!file || std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size() || std::fflush(file.get()) != 0)

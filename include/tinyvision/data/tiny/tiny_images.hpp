@@ -1,5 +1,6 @@
 // Pictures drawn by rule: colours and pattern follow from the class, everything else from the picture's number, so that a
-// network can learn the classes. Integers throughout: a seed gives the same pixels on every machine.
+// network can learn the classes; their bytes: tiny_encoders.hpp. Integers throughout: a seed gives the same pixels on every
+// machine.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 
 #include "tinyvision/core/random.hpp"
 #include "tinyvision/data/image.hpp"
+#include "tinyvision/data/tiny/tiny_encoders.hpp"
 
 TINYVISION_BEGIN
 namespace data {

@@ -79,6 +79,7 @@ inline std::vector<std::string> tiny_sun_classes() {
                      : c % 5 == 2 ? numbered("scene_", c - 1) + "/outdoor"
                                   : numbered("scene_", c)));
   }
+  names[0] = "a/abbey";
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -1,4 +1,4 @@
-// The traps of the published data sets, and the official annotation files.
+// The traps of the published data sets, met in small sets on disk (official_datasets_test.cpp: in memory).
 #include <gtest/gtest.h>
 
 #include <set>
@@ -262,105 +262,6 @@ TEST(Imagenet, GroundTruthGoesThroughTheMetadata) {
   EXPECT_EQ(decoded, 6);
   copy.write("train/n99999999/x.JPEG", "x");
   expect_says(copy.refusal(), "unknown class 'n99999999'");
-}
-
-// What the publishers' own files say.
-TEST(OfficialAnnotations, Flowers) {
-  const auto files = shared_data("annotations/flowers");
-  if (!files) GTEST_SKIP() << "no shared annotation files";
-  const TemporaryFolder folder;
-  for (const char* name : {"setid.mat", "imagelabels.mat"}) fs::copy_file(*files + "/" + name, folder / name);
-  for (int i = 1; i <= 8189; ++i) {
-    char name[32];
-    std::snprintf(name, sizeof name, "jpg/image_%05d.jpg", i);
-    write_file(folder / name, std::string());
-  }
-  const OfficialData data = read_oxford_flowers(open_source(folder.path()));  // complete: no --allow-partial
-  EXPECT_TRUE(data.complete());
-  std::vector<Index> train(102), validation(102), test(102);
-  for (const Index i : data.split.train) ++train[static_cast<std::size_t>(data.dataset->label(i))];
-  for (const Index i : data.split.validation) ++validation[static_cast<std::size_t>(data.dataset->label(i))];
-  for (const Index i : data.split.test) ++test[static_cast<std::size_t>(data.dataset->label(i))];
-  EXPECT_EQ(train, std::vector<Index>(102, 10));
-  EXPECT_EQ(validation, std::vector<Index>(102, 10));
-  EXPECT_EQ(*std::min_element(test.begin(), test.end()), 20);
-  EXPECT_EQ(*std::max_element(test.begin(), test.end()), 238);
-}
-
-TEST(OfficialAnnotations, Cars) {
-  const auto files = shared_data("annotations/cars");
-  if (!files) GTEST_SKIP() << "no shared annotation files";
-  const TemporaryFolder folder;
-  for (const char* name : {"cars_meta.mat", "cars_train_annos.mat", "cars_test_annos.mat"}) {
-    fs::create_directories(folder / "devkit");
-    fs::copy_file(*files + "/" + name, folder / ("devkit/" + std::string(name)));
-  }
-  for (int i = 1; i <= 8144; ++i) {
-    char name[32];
-    std::snprintf(name, sizeof name, "cars_train/%05d.jpg", i);
-    write_file(folder / name, std::string());
-  }
-  const auto source = open_source(folder.path());
-  expect_says(message_of<UsageError>([&] { read_stanford_cars(source); }), "'annotations' has no field 'class'");
-  write_file(folder / "cars_test_annos_withlabels.mat", write_mat(data::detail::car_annotations({}, true), true));
-  const OfficialData data = read_stanford_cars(open_source(folder.path()), {.allow_partial = true});
-  EXPECT_EQ(data.found.train, 8144);
-  EXPECT_EQ(data.classes_found, 196);
-  EXPECT_EQ(data.dataset->class_names().size(), 196u);
-  std::vector<Index> counts(196);
-  for (const Index i : data.split.train) ++counts[static_cast<std::size_t>(data.dataset->label(i))];
-  EXPECT_EQ(*std::min_element(counts.begin(), counts.end()), 24);
-  EXPECT_EQ(*std::max_element(counts.begin(), counts.end()), 68);
-}
-
-TEST(OfficialAnnotations, Food101) {
-  const auto files = shared_data("annotations/food101");
-  if (!files) GTEST_SKIP() << "no shared annotation files";
-  const TemporaryFolder folder;
-  fs::create_directories(folder / "meta");
-  for (const char* name : {"classes.txt", "train.txt", "test.txt"})
-    fs::copy_file(*files + "/" + name, folder / ("meta/" + std::string(name)));
-  const auto source = open_source(folder.path());
-  const TextList train(*source, "meta/train.txt"), test(*source, "meta/test.txt");
-  // No photo is here: all 101,000 are listed as absent, and the lists are sound.
-  const OfficialData data = read_food101(source, {.allow_partial = true});
-  EXPECT_EQ(data.absent.size(), 101000u);
-  EXPECT_EQ(data.dataset->classes(), 101);
-  std::map<std::string, Index> per_class[2];
-  for (std::size_t i = 0; i < data.absent.size(); ++i)
-    ++per_class[i < 75750 ? 0 : 1][data.absent[i].substr(0, data.absent[i].find('/'))];
-  ASSERT_EQ(per_class[0].size(), 101u);
-  for (const auto& [name, count] : per_class[0]) EXPECT_EQ(count, 750) << name;
-  for (const auto& [name, count] : per_class[1]) EXPECT_EQ(count, 250) << name;
-}
-
-TEST(OfficialAnnotations, VocIds) {
-  const auto files = shared_data("annotations/voc2007");
-  if (!files) GTEST_SKIP() << "no shared annotation files";
-  const FolderSource source(*files);
-  const TextList trainval(source, "trainval.txt"), test(source, "test.txt");
-  EXPECT_EQ(static_cast<Index>(trainval.lines.size()), voc2007_info.counts.train + voc2007_info.counts.validation);
-  EXPECT_EQ(static_cast<Index>(test.lines.size()), voc2007_info.counts.test);
-  std::set<std::string_view> ids;
-  for (const TextList* list : {&trainval, &test})
-    for (const ListLine& line : list->lines) EXPECT_TRUE(ids.insert(line.text).second) << line.text;
-  EXPECT_EQ(ids.size(), 9963u);
-}
-
-TEST(OfficialAnnotations, CaltechSliceHasGreyImages) {
-  const auto root = shared_data("caltech101");
-  if (!root) GTEST_SKIP() << "no shared Caltech-101";
-  const OfficialData data = read_caltech101(open_source(*root));
-  EXPECT_TRUE(data.complete());
-  Index grey = 0;
-  for (Index i = 0; i < data.dataset->size(); i += 29) {
-    const Image image = data.dataset->image(i);
-    bool equal = true;
-    for (std::size_t k = 0; k < image.pixels.size() && equal; k += 3)
-      equal = image.pixels[k] == image.pixels[k + 1] && image.pixels[k] == image.pixels[k + 2];
-    grey += equal ? 1 : 0;
-  }
-  EXPECT_GT(grey, 5);
 }
 
 }  // namespace

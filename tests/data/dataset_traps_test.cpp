@@ -148,7 +148,7 @@ TEST(StanfordCars, TestLabelsHaveToBeThoseWithLabels) {
   const Copy shifted("stanford_cars");
   shifted.write("cars_test_annos_withlabels.mat",
                 write_mat(data::detail::car_annotations({{"00001.jpg", 0}}, true), true));
-  expect_says(shifted.refusal(), "class 0 is not in 1..196");
+  expect_says(shifted.refusal(), "class 0 of element 1 is not a whole number in 1..196");
   const TemporaryFolder later;
   write_file(later / "cars_annos.mat", std::string("later layout"));
   expect_says(message_of<UsageError>([&] { read_stanford_cars(open_source(later.path())); }),
@@ -237,9 +237,9 @@ TEST(OxfordFlowers, LabelsCountFromOneAndTheTestPartIsTheLargest) {
   EXPECT_EQ(*std::max_element(labels.begin(), labels.end()), 101);
   std::vector<double> shifted(408, 0.0);
   copy.write("imagelabels.mat", write_mat({{"labels", MatValue::row(shifted)}}, true));
-  expect_says(copy.refusal(), "is not in 1..102 (labels count from 1)");
+  expect_says(copy.refusal(), "label (they count from 1) 0 of element 1 is not a whole number in 1..102");
   copy.write("setid.mat", write_mat({{"trnid", MatValue::row({0})}, {"valid", {}}, {"tstid", {}}}, true));
-  expect_says(copy.refusal(), "trnid:1: image 0 is not in 1..408");
+  expect_says(copy.refusal(), "trnid: image 0 of element 1 is not a whole number in 1..");
 }
 
 TEST(Imagenet, GroundTruthGoesThroughTheMetadata) {

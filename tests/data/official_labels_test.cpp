@@ -330,7 +330,7 @@ TEST(OxfordFlowers, NumbersOutOfRangeAreNamed) {
   expect_says(train({2}).refusal(), "setid.mat: tstid:2: 'image_00002.jpg' is listed twice");
   const std::string other = write_mat({{"trnid", MatValue::row({3})}, {"valid", MatValue::row({1})}}, true);
   expect_says(flowers().with("setid.mat", other).refusal(), "setid.mat: has no variable 'tstid'");
-  expect_says(flowers().without("jpg/image_00004.jpg").refusal({.allow_partial = false}), "4 labels");
+  expect_says(flowers().without("jpg/image_00004.jpg").refusal({.allow_partial = false}), "image_00004.jpg");
   EXPECT_EQ(flowers().without("jpg/image_00004.jpg").read().absent, std::vector<std::string>{"image_00004.jpg"});
 }
 

@@ -18,16 +18,16 @@
 TINYVISION_BEGIN
 namespace data::detail {
 
-/// out[k] = sum over rows j of weight[j] * rows[j * stride + k], from j = 0 on; k < n.
-inline void sum_rows(const float* rows, Index stride, const float* weight, Index count, Index n, float* out) {
+/// out[k] = sum over j of weight[j] * rows[j][k], from j = 0 on; k < n.
+inline void sum_rows(const float* const* rows, const float* weight, Index count, Index n, float* out) {
   Index k = 0;
 #if defined(__SSE2__)
   for (; k + 8 <= n; k += 8) {
     __m128 low = _mm_setzero_ps(), high = _mm_setzero_ps();
     for (Index j = 0; j < count; ++j) {
       const __m128 w = _mm_set1_ps(weight[j]);
-      low = _mm_add_ps(low, _mm_mul_ps(w, _mm_loadu_ps(rows + j * stride + k)));
-      high = _mm_add_ps(high, _mm_mul_ps(w, _mm_loadu_ps(rows + j * stride + k + 4)));
+      low = _mm_add_ps(low, _mm_mul_ps(w, _mm_loadu_ps(rows[j] + k)));
+      high = _mm_add_ps(high, _mm_mul_ps(w, _mm_loadu_ps(rows[j] + k + 4)));
     }
     _mm_storeu_ps(out + k, low);
     _mm_storeu_ps(out + k + 4, high);
@@ -35,7 +35,7 @@ inline void sum_rows(const float* rows, Index stride, const float* weight, Index
 #endif
   for (; k < n; ++k) {
     float sum = 0;
-    for (Index j = 0; j < count; ++j) sum += weight[j] * rows[j * stride + k];
+    for (Index j = 0; j < count; ++j) sum += weight[j] * rows[j][k];
     out[k] = sum;
   }
 }
@@ -77,21 +77,24 @@ inline void bytes_to_floats(const std::uint8_t* bytes, Index n, float scale, flo
   for (; k < n; ++k) out[k] = static_cast<float>(bytes[k]) * scale;
 }
 
-/// Rows first, then columns, f32 throughout.
+/// Rows first, then columns, f32 throughout. Filtered rows are kept only as long as an output row needs them: row y lies at
+/// y modulo the height of the window, so that they stay in the processor's caches.
 inline void resize_weighted(const ImageView& image, const Box& box, const AxisFilter<float>& across,
                             const AxisFilter<float>& down, float scale, float* out) {
-  // Kept by each thread: fresh pages for every image would cost more than the sums.
-  static thread_local std::vector<float> narrow, source;
-  const Index row_floats = 3 * across.size(), stride = row_floats + 4;
-  narrow.resize(static_cast<std::size_t>(box.height * stride));
-  source.resize(static_cast<std::size_t>(3 * box.width + 4));
-  for (Index y = 0; y < box.height; ++y) {
-    bytes_to_floats(image.at(box.top + y, box.left), 3 * box.width, scale, source.data());
-    filter_row(source.data(), across, narrow.data() + y * stride);
+  const Index row_floats = 3 * across.size(), stride = row_floats + 4, depth = down.width;
+  std::vector<float> narrow(static_cast<std::size_t>(depth * stride));
+  std::vector<float> source(static_cast<std::size_t>(3 * box.width + 4));
+  std::vector<const float*> rows(static_cast<std::size_t>(depth));
+  Index next = 0;
+  for (Index i = 0; i < down.size(); ++i) {
+    const Index first = down.first[static_cast<std::size_t>(i)], count = down.count[static_cast<std::size_t>(i)];
+    for (next = std::max(next, first); next < first + count; ++next) {
+      bytes_to_floats(image.at(box.top + next, box.left), 3 * box.width, scale, source.data());
+      filter_row(source.data(), across, narrow.data() + next % depth * stride);
+    }
+    for (Index j = 0; j < count; ++j) rows[static_cast<std::size_t>(j)] = narrow.data() + (first + j) % depth * stride;
+    sum_rows(rows.data(), down.of(i), count, row_floats, out + i * row_floats);
   }
-  for (Index i = 0; i < down.size(); ++i)
-    sum_rows(narrow.data() + down.first[static_cast<std::size_t>(i)] * stride, stride, down.of(i),
-             down.count[static_cast<std::size_t>(i)], row_floats, out + i * row_floats);
 }
 
 /// Pillow's rounding of a fixed-point sum.

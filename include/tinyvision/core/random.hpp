@@ -26,7 +26,8 @@ enum class Stream : std::uint32_t {
   split = 5,        ///< data-set splits
   test = 6,
   bootstrap = 7,
-  drop_path = 8,  ///< step = training step, index = path << 32 | example
+  drop_path = 8,        ///< step = training step, index = path << 32 | example
+  regression_band = 9,  ///< step = resample, index = attempt * pairs + draw
 };
 
 /// Four 32-bit words of Philox4x32-10 for one counter.

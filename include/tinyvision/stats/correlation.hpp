@@ -5,6 +5,7 @@
 #include <boost/math/special_functions/beta.hpp>
 #include <cmath>
 #include <numeric>
+#include <tuple>
 #include <vector>
 
 #include "tinyvision/core/random.hpp"
@@ -63,9 +64,12 @@ inline double product_moment(std::string_view where, const Sample& x, const Samp
   for (const auto& [sample, m, squares] : {std::tuple(&x, mean_x, xx), std::tuple(&y, mean_y, yy)})
     if (constant(sample->values, m, squares))
       fail_usage(where, sample_text(*sample), " is constant (", (*sample)[0], "): no correlation is defined");
-  const double norm_x = std::sqrt(xx), norm_y = std::sqrt(yy);
+  // One root of the product, so that r is exactly 1 for equal columns, as mid-ranks often are; two where it would overflow.
+  const double product = xx * yy;
+  const double norm = std::isnormal(product) ? std::sqrt(product) : std::sqrt(xx) * std::sqrt(yy);
   double r = 0;
-  for (std::size_t i = 0; i < x.values.size(); ++i) r += (x[i] - mean_x) / norm_x * ((y[i] - mean_y) / norm_y);
+  for (std::size_t i = 0; i < x.values.size(); ++i) r += (x[i] - mean_x) * (y[i] - mean_y);
+  r /= norm;
   return std::clamp(r, -1.0, 1.0);
 }
 

@@ -54,7 +54,8 @@ inline std::string value_text(const Sample& sample, std::size_t i) {
   return concat_text("row ", i + 1, row, " of ", sample_text(sample));
 }
 
-/// Throws UsageError unless the sample has at least `least` values, and names for all or none, and all are finite.
+/// Throws UsageError unless the sample has at least `least` values, names for all or none, and
+/// all are finite and at most 1e150 in magnitude.
 inline void check_sample(std::string_view where, const Sample& sample, Index least) {
   if (!sample.rows.empty() && sample.rows.size() != sample.values.size())
     fail_usage(where, sample_text(sample), " has ", sample.values.size(), " values but ", sample.rows.size(),
@@ -62,10 +63,12 @@ inline void check_sample(std::string_view where, const Sample& sample, Index lea
   for (std::size_t i = 0; i < sample.values.size(); ++i) {
     if (std::isnan(sample[i])) fail_usage(where, value_text(sample, i), " is not a number (a missing cell?)");
     if (std::isinf(sample[i])) fail_usage(where, value_text(sample, i), " is infinite");
+    if (std::fabs(sample[i]) > 1e150)  // whose square is still a number
+      fail_usage(where, value_text(sample, i), " is ", sample[i], ": magnitudes above 1e150 are not supported");
   }
   if (sample.size() < least)
     fail_usage(where, sample_text(sample), " has ", sample.size(), sample.size() == 1 ? " value" : " values",
-               ", at least ", least, " are needed");
+               " and needs at least ", least);
 }
 
 /// As `check_sample` for both; throws UsageError too when their lengths differ.
@@ -100,8 +103,8 @@ inline void check_table(std::string_view where, const ScoreTable& table, Index l
                  table.columns[i % columns], "' is ",
                  std::isnan(table.values[i]) ? "not a number (a missing cell?)" : "infinite");
   if (static_cast<Index>(table.rows.size()) < least_rows || static_cast<Index>(columns) < least_columns)
-    fail_usage(where, "the table has ", table.rows.size(), " rows and ", columns, " columns, at least ", least_rows,
-               " and ", least_columns, " are needed");
+    fail_usage(where, "the table has ", table.rows.size(), " x ", columns,
+               " cells (rows x columns) and needs at least ", least_rows, " x ", least_columns);
 }
 
 inline void check_confidence(std::string_view where, double confidence) {

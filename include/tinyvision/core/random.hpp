@@ -27,6 +27,7 @@ enum class Stream : std::uint32_t {
   test = 6,
   bootstrap = 7,
   drop_path = 8,  ///< step = training step, index = path << 32 | example
+  embedding = 12,  ///< starts of low-dimensional embeddings; step = what is drawn
 };
 
 /// Four 32-bit words of Philox4x32-10 for one counter.

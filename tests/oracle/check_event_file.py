@@ -57,7 +57,7 @@ def make(folder):
 
     add(1, tag="train/loss", simple_value=0.1)
     add(300, tag="train/loss", simple_value=-1e30)
-    histogram = summary_pb2.HistogramProto(min=-1, max=3, num=4, sum=4.5, sum_squares=16.25, bucket_limit=[1, 3],
+    histogram = summary_pb2.HistogramProto(min=-1, max=3, num=4, sum=4.5, sum_squares=13.25, bucket_limit=[1, 3],
                                            bucket=[2, 2])
     add(1 << 40, tag="weights", histo=histogram)
     events.append(event_pb2.Event(wall_time=1.5e9 + len(events), step=250,

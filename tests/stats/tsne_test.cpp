@@ -257,12 +257,12 @@ void check_tree() {
   tree.build(v, n);
   ASSERT_EQ(tree.size(), n);
   EXPECT_GT(tree.nodes(), n / 10);
-  double worst = 0;
+  double errors = 0, lengths = 0;
   std::vector<int> seen(n, 0);
   for (Index place = 0; place < n; ++place) {
     const Index i = tree.point(place);
     ++seen[static_cast<std::size_t>(i)];
-    double force[D] = {}, z = 0, length = 0, error = 0, exact[D] = {}, rough[D] = {};
+    double force[D] = {}, z = 0, exact[D] = {}, rough[D] = {};
     for (Index j = 0; j < n; ++j) {
       if (j == i) continue;
       const double q = 1 / (1 + distance2(v + i * D, v + j * D, D));
@@ -272,12 +272,11 @@ void check_tree() {
     EXPECT_NEAR(tree.repulsion(place, 0, exact), z, 1e-12 * z + 1e-12);
     for (int a = 0; a < D; ++a) EXPECT_NEAR(exact[a], force[a], 1e-11 * z);
     EXPECT_NEAR(tree.repulsion(place, 0.5, rough), z, 0.03 * z);
-    for (int a = 0; a < D; ++a) length += force[a] * force[a], error += std::pow(rough[a] - force[a], 2);
-    worst = std::max(worst, std::sqrt(error / std::max(length, 1.0)));
+    for (int a = 0; a < D; ++a) lengths += force[a] * force[a], errors += std::pow(rough[a] - force[a], 2);
   }
   EXPECT_EQ(seen, std::vector<int>(n, 1));
-  EXPECT_LT(worst, 0.05);
-  EXPECT_GT(worst, 0);  // theta = 0.5 does take cells whole
+  EXPECT_LT(std::sqrt(errors / lengths), 0.02) << D;
+  EXPECT_GT(errors, 0);  // theta = 0.5 does take cells whole
 }
 
 TEST(SpaceTree, ExactSumsWithoutApproximationAndCloseOnesWith) {
@@ -329,7 +328,7 @@ TEST(Tsne, EmbedsAsWellAsScikitLearn) {
     EXPECT_GT(kl, 0.95 * wanted);
     EXPECT_GT(stats::trustworthiness(digits.x, result.embedding, 12),
               digits.values.at(std::string(method) + "_trustworthiness") - 0.002);
-    if (options.theta == 0) EXPECT_NEAR(result.kl_divergence, kl, 1e-12);
+    EXPECT_NEAR(result.kl_divergence, kl, options.theta == 0 ? 1e-12 : 0.1);
   }
 }
 

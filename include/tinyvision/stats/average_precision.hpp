@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "tinyvision/core/error.hpp"
+#include "tinyvision/stats/eleven_points.hpp"
 
 TINYVISION_BEGIN
 namespace stats {
@@ -147,6 +147,14 @@ inline MeanAveragePrecision mean_average_precision(std::span<const double> score
   check(counted > 0, "average_precision", "no class has a positive example");
   result.value = sum / counted;
   return result;
+}
+
+/// Of scores [examples, classes]; `truth` row by row.
+inline MeanAveragePrecision mean_average_precision(const Tensor& scores, std::span<const std::int8_t> truth,
+                                                   Difficult difficult = Difficult::ignored) {
+  constexpr std::string_view where = "mean_average_precision";
+  detail::check_truth(where, scores, truth);
+  return mean_average_precision(detail::exact_scores(where, scores), truth, scores.dim(1), difficult);
 }
 
 }  // namespace stats

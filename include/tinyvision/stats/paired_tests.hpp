@@ -126,9 +126,10 @@ inline double signed_rank_cdf(const std::vector<double>& ranks, double positive)
 /// As scipy.stats.wilcoxon for method="asymptotic", and for method="exact" without ties and zeros. With ties or zeros
 /// SciPy's method="exact" uses the distribution without them, and its method="auto" changes to all 2^n sign flips up to
 /// n = 13 (which agree) and to the normal approximation above; here exact stays exact. The continuity correction is off
-/// by default in SciPy too, and on in R. When all differences are 0, p is 1 (there is one outcome). n < 3 is allowed, but
-/// p is at least 2^(1-n) two-sided. Throws UsageError without pairs, on values that are not finite, and on the exact test
-/// of more than 1000 differences. F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1 (1945).
+/// by default in SciPy too, and on in R. When all differences are 0, p is 1 (there is one outcome). n < 3 is allowed,
+/// but p is at least 2^(1-n) two-sided. Throws UsageError without pairs, on values that are not finite, and on the
+/// exact test of more than 1000 differences. F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics
+/// Bulletin 1 (1945).
 inline SignedRankTest wilcoxon_signed_rank(const Sample& x, const Sample& y, const SignedRankOptions& options = {}) {
   constexpr std::string_view where = "wilcoxon_signed_rank";
   detail::check_pair(where, x, y, 1);

@@ -35,7 +35,7 @@ const std::map<std::string, std::vector<std::string>>& rooms_below() {
       {"data", {"core"}},
       {"checkpoint", {"core"}},
       {"exchange", {"nn", "checkpoint"}},
-      {"stats", {"core"}},
+      {"stats", {"linalg"}},
       {"train", {"models", "optim", "data", "checkpoint", "stats"}},
       {"report", {"stats", "data"}},
       {"audit", {"train", "report"}},

@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "tinyvision/stats/permutation_test.hpp"
-
 namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 using tv::Index;
@@ -74,45 +72,6 @@ TEST(McNemar, CountsDiscordantExamples) {
 TEST(McNemar, RefusesBadInput) {
   EXPECT_THROW(stats::mcnemar(-1, 3), tv::Error);
   EXPECT_THROW(stats::mcnemar(std::vector<std::uint8_t>{1}, std::vector<std::uint8_t>{1, 0}), tv::Error);
-}
-
-// The same data as in tests/oracle/make_stats_golden.py, which enumerates all sign patterns.
-const std::vector<Index> labels{0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2};
-const std::vector<std::uint8_t> first_hits{1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 1};
-const std::vector<std::uint8_t> second_hits{0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 1, 1, 0};
-
-TEST(PermutationTest, ApproachesTheEnumeratedValue) {
-  const auto result = stats::permutation_test_mean_per_class(first_hits, second_hits, labels, 3, 7, 40000);
-  EXPECT_NEAR(result.difference, 0.32564102564102571, 1e-14);
-  // Five standard deviations of a proportion of 40,000.
-  const double p = 0.1865234375;
-  EXPECT_NEAR(result.p_value, p, 5 * std::sqrt(p * (1 - p) / 40000));
-  EXPECT_DOUBLE_EQ(result.p_value, static_cast<double>(result.as_extreme + 1) / 40001);
-}
-
-TEST(PermutationTest, IsAFunctionOfTheSeed) {
-  const auto p = [](std::uint64_t seed) {
-    return stats::permutation_test_mean_per_class(first_hits, second_hits, labels, 3, seed, 1000).as_extreme;
-  };
-  EXPECT_EQ(p(1), p(1));
-  EXPECT_NE(p(1), p(2));
-}
-
-TEST(PermutationTest, WithoutDifferenceIsOne) {
-  EXPECT_EQ(stats::permutation_test_mean_per_class(first_hits, first_hits, labels, 3, 0, 50).p_value, 1);
-}
-
-// One class only: top-1 accuracy, where the test is McNemar's. With 9 against 3, see the cases above.
-TEST(PermutationTest, OfOneClassIsMcNemar) {
-  const std::vector<std::uint8_t> a{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0}, b{0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1};
-  const auto result = stats::permutation_test_mean_per_class(a, b, std::vector<Index>(12, 0), 1, 3, 40000);
-  EXPECT_NEAR(result.p_value, 0.14599609375, 5 * std::sqrt(0.146 * 0.854 / 40000));
-}
-
-TEST(PermutationTest, RefusesBadInput) {
-  EXPECT_THROW(stats::permutation_test_mean_per_class(first_hits, second_hits, labels, 2), tv::Error);
-  EXPECT_THROW(stats::permutation_test_mean_per_class(first_hits, second_hits, labels, 3, 0, 0), tv::Error);
-  EXPECT_THROW(stats::permutation_test_mean_per_class({}, {}, {}, 3), tv::Error);
 }
 
 }  // namespace

@@ -121,4 +121,67 @@ TEST(Metrics, MeanPerClassFromScores) {
 
 TEST(Metrics, AccuracyWithoutExamplesIsNotANumber) { EXPECT_TRUE(std::isnan(stats::Accuracy{}.value())); }
 
+TEST(LogOdds, IsTheLogitOfTheAccuracy) {
+  EXPECT_NEAR(stats::log_odds({3, 4}), std::log(3.0), 1e-15);
+  EXPECT_EQ(stats::log_odds({2, 4}), 0);
+  EXPECT_NEAR(stats::log_odds({4517, 5000}), std::log(0.9034 / (1 - 0.9034)), 1e-12);
+  EXPECT_EQ(stats::log_odds({0, 4}), -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(stats::log_odds({4, 4}), std::numeric_limits<double>::infinity());
+  EXPECT_NEAR(stats::log_odds({4, 4}, 0.5), std::log(9.0), 1e-15);
+  EXPECT_NEAR(stats::log_odds({0, 4}, 0.5), -std::log(9.0), 1e-15);
+  EXPECT_THROW(stats::log_odds({0, 0}), tv::Error);
+  EXPECT_THROW(stats::log_odds({5, 4}), tv::Error);
+  EXPECT_THROW(stats::log_odds({1, 4}, -1), tv::Error);
+}
+
+// Two bins: (0, 0.5] with confidences 0, 0.2, 0.5 and (0.5, 1] with 0.75, 1.
+TEST(Calibration, OfAWorkedExample) {
+  const std::vector<double> confidences{0.75, 0.5, 0, 0.2, 1};
+  const std::vector<std::uint8_t> hits{0, 1, 0, 0, 1};
+  const auto result = stats::calibration(confidences, hits, 2);
+  EXPECT_EQ(result.bins[0].accuracy, (stats::Accuracy{1, 3}));
+  EXPECT_EQ(result.bins[1].accuracy, (stats::Accuracy{1, 2}));
+  EXPECT_NEAR(result.bins[0].mean_confidence, 0.7 / 3, 1e-15);
+  EXPECT_NEAR(result.bins[1].mean_confidence, 0.875, 1e-15);
+  EXPECT_NEAR(result.expected_error, 0.6 * 0.1 + 0.4 * 0.375, 1e-15);
+  EXPECT_NEAR(result.largest_error, 0.375, 1e-15);
+}
+
+// Every edge b / M belongs to the bin that it closes, whatever the rounding of c * M.
+TEST(Calibration, EdgesCloseTheirBin) {
+  for (Index bins = 1; bins <= 100; ++bins)
+    for (Index b = 1; b <= bins; ++b) {
+      const double edge = static_cast<double>(b) / static_cast<double>(bins);
+      const auto at = stats::calibration(std::vector<double>{edge}, std::vector<std::uint8_t>{1}, bins);
+      EXPECT_EQ(at.bins[static_cast<std::size_t>(b - 1)].accuracy.total, 1) << b << " of " << bins;
+      if (b == bins) continue;
+      const auto above =
+          stats::calibration(std::vector<double>{std::nextafter(edge, 2)}, std::vector<std::uint8_t>{1}, bins);
+      EXPECT_EQ(above.bins[static_cast<std::size_t>(b)].accuracy.total, 1) << b << " of " << bins;
+    }
+}
+
+TEST(Calibration, OfLogitsTakesTheSoftmaxOfThePrediction) {
+  const double quarter = std::log(3.0);  // softmax of (log 3, 0) is (3/4, 1/4)
+  const auto logits = tv::Tensor::from_vector<double>({2, 2}, {quarter, 0, 0, quarter});
+  const auto result = stats::calibration_of_logits(logits, std::vector<Index>{0, 0}, 10);
+  EXPECT_NEAR(result.expected_error, 0.25, 1e-15);
+  EXPECT_EQ(result.bins[7].accuracy, (stats::Accuracy{1, 2}));
+  // Large logits do not overflow.
+  const auto large = tv::Tensor::from_vector<double>({1, 2}, {5000, 4000});
+  EXPECT_EQ(stats::calibration_of_logits(large, std::vector<Index>{0}).expected_error, 0);
+}
+
+TEST(Calibration, RefusesBadInput) {
+  const std::vector<std::uint8_t> hit{1};
+  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+  EXPECT_THROW(stats::calibration(std::vector<double>{}, {}), tv::Error);
+  EXPECT_THROW(stats::calibration(std::vector<double>{0.5}, hit, 0), tv::Error);
+  EXPECT_THROW(stats::calibration(std::vector<double>{0.5, 0.5}, hit), tv::Error);
+  EXPECT_THROW(stats::calibration(std::vector<double>{nan}, hit), tv::Error);
+  EXPECT_THROW(stats::calibration(std::vector<double>{1.01}, hit), tv::Error);
+  EXPECT_THROW(stats::calibration_of_logits(tv::Tensor::from_vector<double>({1, 2}, {inf, 0}), std::vector<Index>{0}),
+               tv::Error);
+}
+
 }  // namespace

@@ -26,8 +26,10 @@ enum class Stream : std::uint32_t {
   split = 5,        ///< data-set splits
   test = 6,
   bootstrap = 7,
-  drop_path = 8,        ///< step = training step, index = path << 32 | example
-  regression_band = 9,  ///< step = resample, index = attempt * pairs + draw
+  drop_path = 8,         ///< step = training step, index = path << 32 | example
+  tiny = 9,              ///< synthetic data sets; step = class, or number << 32 | class
+  regression_band = 10,  ///< step = resample, index = attempt * pairs + draw
+  embedding = 12,        ///< starts of low-dimensional embeddings; step = what is drawn
 };
 
 /// Four 32-bit words of Philox4x32-10 for one counter.

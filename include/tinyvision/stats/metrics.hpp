@@ -1,9 +1,10 @@
-// Accuracy of class scores: top-k, mean per class, confusion matrix.
+// Accuracy of class scores: top-k, mean per class, confusion matrix, log-odds, calibration error.
 //
 // Scores are logits or probabilities, [n, classes]; labels are 0-based. Everything is counted in integers, so no result
 // depends on the order or the number of the parts it was summed from. Equal scores rank by class index, lowest first.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -181,6 +182,92 @@ inline MeanPerClass mean_per_class_accuracy(const ConfusionMatrix& confusion) {
 /// Mean per-class accuracy of scores [n, classes].
 inline MeanPerClass mean_per_class_accuracy(const Tensor& scores, std::span<const Index> labels) {
   return mean_per_class_accuracy(ConfusionMatrix(scores, labels));
+}
+
+/// Log-odds of an accuracy: log((k + e) / (n - k + e)) for k = correct, n = total, and the continuity correction
+/// e = `correction`. With e = 0 this is logit(k / n), which is -inf at k = 0 and +inf at k = n; e = 1/2 keeps it finite
+/// and is its least biased estimate to first order (J. B. S. Haldane, "The estimation and significance of the logarithm
+/// of a ratio of frequencies", Annals of Human Genetics 20, 1956; F. J. Anscombe, Biometrika 43, 1956). Throws Error
+/// when there are no examples, on counts outside [0, total] and on a negative or NaN correction.
+inline double log_odds(const Accuracy& a, double correction = 0) {
+  check(a.total > 0 && a.correct >= 0 && a.correct <= a.total, "log_odds", a.correct, " correct of ", a.total);
+  check(correction >= 0, "log_odds", "the correction must not be negative, got ", correction);
+  return std::log(static_cast<double>(a.correct) + correction) -
+         std::log(static_cast<double>(a.total - a.correct) + correction);
+}
+
+/// Examples whose confidence fell into one bin of a reliability diagram.
+struct CalibrationBin {
+  double low = 0, high = 0;  ///< (low, high]
+  Accuracy accuracy{};
+  double mean_confidence = std::numeric_limits<double>::quiet_NaN();  ///< NaN in an empty bin
+};
+
+struct Calibration {
+  double expected_error = 0;  ///< sum over bins of n_b / n |accuracy_b - mean confidence_b|
+  double largest_error = 0;   ///< the largest |accuracy_b - mean confidence_b| of a bin that is not empty
+  std::vector<CalibrationBin> bins{};
+};
+
+/// Expected and maximum calibration error with M = `bins` bins of equal width. Bin m = 1..M holds the confidences c with
+/// (m - 1) / M < c <= m / M, the edges being the nearest f64; c = 0 goes to the first bin. Empty bins count nothing.
+/// Sums in f64 in the order of the examples. Throws Error without examples, when lengths differ, on confidences that are
+/// NaN or outside [0, 1], and on M < 1. The estimate is biased upwards for few examples a bin.
+/// C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks" (ICML 2017), equations 3, 5;
+/// M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning" (AAAI
+/// 2015).
+inline Calibration calibration(std::span<const double> confidences, std::span<const std::uint8_t> hits,
+                               Index bins = 15) {
+  constexpr std::string_view where = "calibration";
+  check(bins >= 1, where, "needs at least one bin, got ", bins);
+  check(confidences.size() == hits.size(), where, confidences.size(), " confidences but ", hits.size(), " hits");
+  check(!confidences.empty(), where, "no examples");
+  Calibration result;
+  const double m = static_cast<double>(bins);
+  for (Index b = 0; b < bins; ++b)
+    result.bins.push_back({static_cast<double>(b) / m, static_cast<double>(b + 1) / m, {}, 0});
+  for (std::size_t i = 0; i < confidences.size(); ++i) {
+    const double c = confidences[i];
+    check(c >= 0 && c <= 1, where, "confidence of example ", i, " is ", c, ", outside [0, 1]");
+    // The product's rounding may name a neighbour of the right bin; the stored edges decide.
+    Index b = std::clamp<Index>(static_cast<Index>(std::ceil(c * m)) - 1, 0, bins - 1);
+    while (b > 0 && c <= result.bins[static_cast<std::size_t>(b)].low) --b;
+    while (b + 1 < bins && c > result.bins[static_cast<std::size_t>(b)].high) ++b;
+    CalibrationBin& bin = result.bins[static_cast<std::size_t>(b)];
+    bin.accuracy += {hits[i] != 0 ? 1 : 0, 1};
+    bin.mean_confidence += c;
+  }
+  for (CalibrationBin& bin : result.bins) {
+    bin.mean_confidence /= static_cast<double>(bin.accuracy.total);  // 0/0 in an empty bin
+    if (bin.accuracy.total == 0) continue;
+    const double error = std::fabs(bin.accuracy.value() - bin.mean_confidence);
+    result.expected_error += error * static_cast<double>(bin.accuracy.total) / static_cast<double>(confidences.size());
+    result.largest_error = std::max(result.largest_error, error);
+  }
+  return result;
+}
+
+/// Calibration of logits [n, classes] (f32 or f64): the confidence is the softmax probability, in f64, of the predicted
+/// class (the highest logit, lowest index of equal ones), and a hit is a right prediction. Throws Error on NaN, on +inf
+/// and where all logits of a row are -inf.
+inline Calibration calibration_of_logits(const Tensor& logits, std::span<const Index> labels, Index bins = 15) {
+  constexpr std::string_view where = "calibration_of_logits";
+  check(logits.defined() && logits.shape().rank() == 2, where, "logits must be [n, classes], got ", logits.text());
+  detail::check_labels(where, labels, logits.dim(0), logits.dim(1));
+  std::vector<double> confidences;
+  std::vector<std::uint8_t> hits;
+  detail::for_each_score_row(where, logits, [&](Index row, const auto* values, Index classes) {
+    Index best = 0;
+    for (Index c = 1; c < classes; ++c)
+      if (values[c] > values[best]) best = c;
+    check(std::isfinite(values[best]), where, "the highest logit of example ", row, " is ", values[best]);
+    double sum = 0;
+    for (Index c = 0; c < classes; ++c)
+      sum += std::exp(static_cast<double>(values[c]) - static_cast<double>(values[best]));
+    confidences.push_back(1 / sum);
+    hits.push_back(labels[static_cast<std::size_t>(row)] == best ? 1 : 0);
+  });
+  return calibration(confidences, hits, bins);
 }
 
 }  // namespace stats

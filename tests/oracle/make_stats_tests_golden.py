@@ -247,7 +247,7 @@ def bands():
         for resample in range(150):
             attempt = 0
             while True:
-                words = [philox([attempt * n + i, 0, resample, 0], [case, 9 << 24]) for i in range(n)]
+                words = [philox([attempt * n + i, 0, resample, 0], [case, 10 << 24]) for i in range(n)]
                 drawn = [((w[1] << 32 | w[0]) * n) >> 64 for w in words]
                 if len(set(x[drawn])) > 1:
                     break

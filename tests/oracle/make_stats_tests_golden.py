@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/stats: the project's statistics computed by SciPy, statsmodels and NumPy on 200 random inputs each.
+"""Writes tests/golden/stats: statistics computed by SciPy, statsmodels and NumPy on 200 random inputs each.
 
-    pip install numpy scipy statsmodels && python3 tests/oracle/make_stats_tests_golden.py tests/golden/stats [FAMILY...]
+    pip install numpy scipy statsmodels
+    python3 tests/oracle/make_stats_tests_golden.py tests/golden/stats [FAMILY...]
 
 Inputs are not stored: both this script and tests/stats/golden_test.cpp make them from the generator `Lcg` below, in
 integers, so that they are the same numbers bit for bit. A line of a golden file is one input's results.
@@ -246,7 +247,7 @@ def bands():
         for resample in range(150):
             attempt = 0
             while True:
-                words = [philox([attempt * n + i, 0, resample, 0], [case, 9 << 24]) for i in range(n)]
+                words = [philox([attempt * n + i, 0, resample, 0], [case, 10 << 24]) for i in range(n)]
                 drawn = [((w[1] << 32 | w[0]) * n) >> 64 for w in words]
                 if len(set(x[drawn])) > 1:
                     break

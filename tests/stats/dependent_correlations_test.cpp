@@ -1,5 +1,5 @@
-// Worked examples of the papers that proposed the tests, and of papers that tabulate them. tests/golden/stats compares the
-// same functions with NumPy on random data.
+// Worked examples of the papers that proposed the tests, and of papers that tabulate them. tests/golden/stats compares
+// the same functions with NumPy on random data.
 #include "tinyvision/stats/dependent_correlations.hpp"
 
 #include <gtest/gtest.h>
@@ -79,8 +79,8 @@ TEST(DependentCorrelations, MengRosenthalAndRubinsExample) {
   EXPECT_NEAR(test.z_difference.high, 1.671, half_unit(3) + 0.001);
 }
 
-// J. H. Steiger (1980), p. 249: case A prints -0.8913 from a covariance rounded to 0.0042, case B -1.4045 likewise; from
-// unrounded covariances -0.8887185 and -1.4050 (Diedenhofen and Musch 2015).
+// J. H. Steiger (1980), p. 249: case A prints -0.8913 from a covariance rounded to 0.0042, case B -1.4045 likewise;
+// from unrounded covariances -0.8887185 and -1.4050 (Diedenhofen and Musch 2015).
 TEST(DependentCorrelations, SteigersCases) {
   EXPECT_NEAR(stats::steiger_test(stats::OverlappingCorrelations{0.4, 0.5, 0.1, 103}).statistic, -0.8887185,
               half_unit(7));

@@ -1,5 +1,5 @@
-// The statistics against SciPy, statsmodels and NumPy on random inputs with ties and zeros: tests/golden/stats, written by
-// tests/oracle/make_stats_tests_golden.py, which makes the same inputs from the same generator.
+// The statistics against SciPy, statsmodels and NumPy on random inputs with ties and zeros: tests/golden/stats, written
+// by tests/oracle/make_stats_tests_golden.py, which makes the same inputs from the same generator.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Published worked examples, properties and error messages of the transforms, fits and tests. tests/stats/golden_test.cpp
-// compares the same functions with SciPy and statsmodels.
+// Published worked examples, properties and error messages of the transforms, fits and tests.
+// tests/stats/golden_test.cpp compares the same functions with SciPy and statsmodels.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -127,8 +127,8 @@ TEST(WithinSubject, AgreesWithThePairedTTest) {
   EXPECT_NEAR(stats::within_subject_means(harder)[1].standard_error, rows[1].standard_error, 1e-13);
 }
 
-// Kornblith, Shlens, Le (CVPR 2019), Table A.1 and appendix B: 16 networks, r = 0.37 has p = 0.16 and r = 0.55 p = 0.03;
-// and t(11) = 5.6 has p = 0.0002.
+// Kornblith, Shlens, Le (CVPR 2019), Table A.1 and appendix B: 16 networks, r = 0.37 has p = 0.16 and r = 0.55 p =
+// 0.03; and t(11) = 5.6 has p = 0.0002.
 TEST(Correlation, ThePapersPValues) {
   EXPECT_NEAR(stats::detail::correlation_p(0.37, 16), 0.16, 0.005);
   EXPECT_NEAR(stats::detail::correlation_p(0.55, 16), 0.03, 0.005);

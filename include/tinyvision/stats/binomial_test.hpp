@@ -1,4 +1,5 @@
-// The exact binomial test of a proportion, and its mid-p variant. For two classifiers on the same examples see mcnemar.hpp.
+// The exact binomial test of a proportion, and its mid-p variant. For two classifiers on the same examples see
+// mcnemar.hpp.
 #pragma once
 
 #include <algorithm>

@@ -43,7 +43,8 @@ inline std::vector<double> midranks(std::span<const double> values) {
 
 /// Fisher's interval of a correlation r of n pairs: tanh(atanh r -+ z / sqrt(n - 3)), z = Phi^-1((1 + confidence) / 2).
 /// Assumes a bivariate normal population. [-1, 1] when n = 3, and [r, r] when |r| = 1 and n > 3, as SciPy. Throws
-/// UsageError when n < 3 or |r| > 1. R. A. Fisher, "On the probable error of a coefficient of correlation", Metron 1 (1921).
+/// UsageError when n < 3 or |r| > 1. R. A. Fisher, "On the probable error of a coefficient of correlation", Metron 1
+/// (1921).
 inline Interval fisher_interval(double r, Index n, double confidence = 0.95) {
   constexpr std::string_view where = "fisher_interval";
   detail::check_confidence(where, confidence);
@@ -64,7 +65,8 @@ inline double product_moment(std::string_view where, const Sample& x, const Samp
   for (const auto& [sample, m, squares] : {std::tuple(&x, mean_x, xx), std::tuple(&y, mean_y, yy)})
     if (constant(sample->values, m, squares))
       fail_usage(where, sample_text(*sample), " is constant (", (*sample)[0], "): no correlation is defined");
-  // One root of the product, so that r is exactly 1 for equal columns, as mid-ranks often are; two where it would overflow.
+  // One root of the product, so that r is exactly 1 for equal columns, as mid-ranks often are; two where it would
+  // overflow.
   const double product = xx * yy;
   const double norm = std::isnormal(product) ? std::sqrt(product) : std::sqrt(xx) * std::sqrt(yy);
   double r = 0;
@@ -83,10 +85,11 @@ inline double correlation_p(double r, Index n) {
 
 }  // namespace detail
 
-/// Pearson's product-moment correlation of the pairs (x[i], y[i]). The p-value is that of Student's t with n - 2 degrees of
-/// freedom, exact when one of the two is normal and independent of the other; the interval is Fisher's. Ties and zeros
-/// need no treatment. Throws UsageError when n < 3, on values that are not finite, and on a constant column (deviations
-/// up to 1e-13 of the mean are rounding; SciPy warns there, and answers NaN where they are 0). At |r| = 1 p is 0.
+/// Pearson's product-moment correlation of the pairs (x[i], y[i]). The p-value is that of Student's t with n - 2
+/// degrees of freedom, exact when one of the two is normal and independent of the other; the interval is Fisher's. Ties
+/// and zeros need no treatment. Throws UsageError when n < 3, on values that are not finite, and on a constant column
+/// (deviations up to 1e-13 of the mean are rounding; SciPy warns there, and answers NaN where they are 0). At |r| = 1 p
+/// is 0.
 inline Correlation pearson(const Sample& x, const Sample& y, double confidence = 0.95) {
   constexpr std::string_view where = "pearson";
   detail::check_pair(where, x, y, 3);
@@ -100,10 +103,11 @@ inline Correlation pearson(const Sample& x, const Sample& y, double confidence =
   return result;
 }
 
-/// Spearman's rank correlation: Pearson's of the mid-ranks, which is the tie-corrected rho. The p-value uses Student's t
-/// with n - 2 degrees of freedom as SciPy's `spearmanr` does: an approximation, poor below about 10 pairs. The interval is
-/// Fisher's formula on rho. Throws UsageError when n < 3, on values that are not finite and on a constant column.
-/// C. Spearman, American Journal of Psychology 15 (1904); M. G. Kendall, "Rank correlation methods" (1948), for ties.
+/// Spearman's rank correlation: Pearson's of the mid-ranks, which is the tie-corrected rho. The p-value uses Student's
+/// t with n - 2 degrees of freedom as SciPy's `spearmanr` does: an approximation, poor below about 10 pairs. The
+/// interval is Fisher's formula on rho. Throws UsageError when n < 3, on values that are not finite and on a constant
+/// column. C. Spearman, American Journal of Psychology 15 (1904); M. G. Kendall, "Rank correlation methods" (1948), for
+/// ties.
 inline Correlation spearman(const Sample& x, const Sample& y, double confidence = 0.95) {
   constexpr std::string_view where = "spearman";
   detail::check_pair(where, x, y, 3);

@@ -1,11 +1,11 @@
 // Is one correlation greater than another of the same examples? Tests of dependent correlations.
 //
-// Overlapping: r_jk against r_jh, which share the variable j. Nonoverlapping: r_jk against r_hm, four variables. n is the
-// number of examples. Names and choices follow B. Diedenhofen, J. Musch, "cocor: a comprehensive solution for the
+// Overlapping: r_jk against r_jh, which share the variable j. Nonoverlapping: r_jk against r_hm, four variables. n is
+// the number of examples. Names and choices follow B. Diedenhofen, J. Musch, "cocor: a comprehensive solution for the
 // statistical comparison of correlations", PLoS ONE 10(4):e0121945 (2015). All assume a multivariate normal population
 // and independent examples; ties and zeros in the data need no treatment. All throw UsageError when n < 4, when a
-// correlation is not a number or not inside (-1, 1) (a perfect one has no finite z), and when no data set can have these
-// correlations.
+// correlation is not a number or not inside (-1, 1) (a perfect one has no finite z), and when no data set can have
+// these correlations.
 #pragma once
 
 #include <array>
@@ -142,9 +142,10 @@ inline NonoverlappingCorrelations nonoverlapping_correlations(const Sample& j, c
 }
 
 /// Meng, Rosenthal and Rubin: with z_ab = atanh r_ab and q = (r_jk^2 + r_jh^2) / 2,
-///   z = (z_jk - z_jh) sqrt((n - 3) / (2 (1 - r_kh) h)),  h = (1 - f q) / (1 - q),  f = min(1, (1 - r_kh) / (2 (1 - q))),
-/// and the interval z_jk - z_jh -+ quantile sqrt(2 (1 - r_kh) h / (n - 3)). X.-L. Meng, R. Rosenthal, D. B. Rubin, "Comparing
-/// correlated correlation coefficients", Psychological Bulletin 111 (1992), formulas 1 to 4.
+///   z = (z_jk - z_jh) sqrt((n - 3) / (2 (1 - r_kh) h)),
+///   h = (1 - f q) / (1 - q),  f = min(1, (1 - r_kh) / (2 (1 - q))),
+/// and the interval z_jk - z_jh -+ quantile sqrt(2 (1 - r_kh) h / (n - 3)). X.-L. Meng, R. Rosenthal, D. B. Rubin,
+/// "Comparing correlated correlation coefficients", Psychological Bulletin 111 (1992), formulas 1 to 4.
 inline MengTest meng_test(const OverlappingCorrelations& r, double confidence = 0.95) {
   constexpr std::string_view where = "meng_test";
   detail::check_correlations(where, r);
@@ -161,8 +162,8 @@ inline MengTest meng_test(const OverlappingCorrelations& r, double confidence = 
 }
 
 /// Hotelling's t: (r_jk - r_jh) sqrt((n - 3)(1 + r_kh) / (2 |R|)), n - 3 degrees of freedom, |R| the determinant of the
-/// three correlations' matrix. It conditions on the observed j and k, h; Williams' form is preferred. H. Hotelling, "The
-/// selection of variates for use in prediction", Ann. Math. Statist. 11 (1940), formula 7.
+/// three correlations' matrix. It conditions on the observed j and k, h; Williams' form is preferred. H. Hotelling,
+/// "The selection of variates for use in prediction", Ann. Math. Statist. 11 (1940), formula 7.
 inline CorrelationDifference hotelling_test(const OverlappingCorrelations& r) {
   detail::check_correlations("hotelling_test", r);
   const double df = static_cast<double>(r.n - 3);
@@ -171,8 +172,10 @@ inline CorrelationDifference hotelling_test(const OverlappingCorrelations& r) {
 }
 
 /// Williams' modification of Hotelling's t (the Hotelling-Williams test): with m = (r_jk + r_jh) / 2,
-///   t = (r_jk - r_jh) sqrt((n - 1)(1 + r_kh) / (2 |R| (n - 1) / (n - 3) + m^2 (1 - r_kh)^3)),  n - 3 degrees of freedom.
-/// E. J. Williams, "The comparison of regression variables", J. R. Statist. Soc. B 21 (1959); Steiger (1980), formula 7.
+///   t = (r_jk - r_jh) sqrt((n - 1)(1 + r_kh) / (2 |R| (n - 1) / (n - 3) + m^2 (1 - r_kh)^3)),
+/// with n - 3 degrees of freedom.
+/// E. J. Williams, "The comparison of regression variables", J. R. Statist. Soc. B 21 (1959); Steiger (1980), formula
+/// 7.
 inline CorrelationDifference williams_test(const OverlappingCorrelations& r) {
   detail::check_correlations("williams_test", r);
   const double n = static_cast<double>(r.n), m = (r.jk + r.jh) / 2, rest = 1 - r.kh;
@@ -183,25 +186,28 @@ inline CorrelationDifference williams_test(const OverlappingCorrelations& r) {
 
 /// Dunn and Clark's z of overlapping correlations: (z_jk - z_jh) sqrt((n - 3) / (2 - 2 c)), z_ab = atanh r_ab,
 ///   c = (r_kh (1 - r_jk^2 - r_jh^2) - r_jk r_jh (1 - r_jk^2 - r_jh^2 - r_kh^2) / 2) / ((1 - r_jk^2)(1 - r_jh^2)).
-/// O. J. Dunn, V. A. Clark, "Correlation coefficients measured on the same individuals", JASA 64 (1969), formulas 8 and 15.
+/// O. J. Dunn, V. A. Clark, "Correlation coefficients measured on the same individuals", JASA 64 (1969), formulas 8 and
+/// 15.
 inline CorrelationDifference dunn_clark_test(const OverlappingCorrelations& r) {
   detail::check_correlations("dunn_clark_test", r);
   return detail::fisher_difference(r.jk, r.jh, r.n, detail::overlapping_covariance(r.jk, r.jh, r.kh));
 }
 
-/// Steiger's z of overlapping correlations: Dunn and Clark's, with the mean of r_jk and r_jh in place of both in c. J. H.
-/// Steiger, "Tests for comparing elements of a correlation matrix", Psychological Bulletin 87 (1980), formulas 10 and 14.
+/// Steiger's z of overlapping correlations: Dunn and Clark's, with the mean of r_jk and r_jh in place of both in c. J.
+/// H. Steiger, "Tests for comparing elements of a correlation matrix", Psychological Bulletin 87 (1980), formulas 10
+/// and 14.
 inline CorrelationDifference steiger_test(const OverlappingCorrelations& r) {
   detail::check_correlations("steiger_test", r);
   const double m = (r.jk + r.jh) / 2;
   return detail::fisher_difference(r.jk, r.jh, r.n, detail::overlapping_covariance(m, m, r.kh));
 }
 
-/// Pearson and Filon's z of nonoverlapping correlations: sqrt n (r_jk - r_hm) / sqrt((1 - r_jk^2)^2 + (1 - r_hm^2)^2 - k),
+/// Pearson and Filon's z of nonoverlapping correlations:
+///   z = sqrt n (r_jk - r_hm) / sqrt((1 - r_jk^2)^2 + (1 - r_hm^2)^2 - k),
 ///   k = (r_jh - r_jk r_kh)(r_km - r_kh r_hm) + (r_jm - r_jh r_hm)(r_kh - r_jk r_jh)
 ///     + (r_jh - r_jm r_hm)(r_km - r_jk r_jm) + (r_jm - r_jk r_km)(r_kh - r_km r_hm).
-/// Too liberal with few examples: r is not normal. K. Pearson, L. N. G. Filon, Phil. Trans. R. Soc. A 191 (1898), formula
-/// xl; Raghunathan, Rosenthal, Rubin (1996), formulas 1 and 2.
+/// Too liberal with few examples: r is not normal. K. Pearson, L. N. G. Filon, Phil. Trans. R. Soc. A 191 (1898),
+/// formula xl; Raghunathan, Rosenthal, Rubin (1996), formulas 1 and 2.
 inline CorrelationDifference pearson_filon_test(const NonoverlappingCorrelations& r) {
   detail::check_correlations("pearson_filon_test", r);
   const double a = 1 - r.jk * r.jk, b = 1 - r.hm * r.hm;

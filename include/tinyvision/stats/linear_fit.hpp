@@ -1,7 +1,7 @@
 // The least squares line, and a bootstrap band around it.
 //
-// For the paper's Figures 1 and 2 both columns are logits of accuracies (transforms.hpp): fit there, and take the band's
-// edges back with `inverse_logit` where accuracies are wanted; monotone functions keep percentiles.
+// For the paper's Figures 1 and 2 both columns are logits of accuracies (transforms.hpp): fit there, and take the
+// band's edges back with `inverse_logit` where accuracies are wanted; monotone functions keep percentiles.
 #pragma once
 
 #include <algorithm>
@@ -84,11 +84,11 @@ inline double sorted_quantile(std::span<const double> sorted, double q) {
   return below + 1 < sorted.size() ? sorted[below] + part * (sorted[below + 1] - sorted[below]) : sorted[below];
 }
 
-/// Pointwise percentile band of the least squares line at each of `grid`: pairs (x, y) are drawn n times with replacement,
-/// a line is fitted to each resample, and the band is the interval between the (1 -+ confidence) / 2 quantiles of the
-/// lines' values. A resample whose x are all equal has no line and is drawn again (up to 100 times, then UsageError). Pairs
-/// are assumed independent; with few pairs the band is too narrow. Repeatable: draw i of attempt a of resample b is
-/// Random(seed, Stream::regression_band, b).integer(a n + i, n), whatever the grid.
+/// Pointwise percentile band of the least squares line at each of `grid`: pairs (x, y) are drawn n times with
+/// replacement, a line is fitted to each resample, and the band is the interval between the (1 -+ confidence) / 2
+/// quantiles of the lines' values. A resample whose x are all equal has no line and is drawn again (up to 100 times,
+/// then UsageError). Pairs are assumed independent; with few pairs the band is too narrow. Repeatable: draw i of
+/// attempt a of resample b is Random(seed, Stream::regression_band, b).integer(a n + i, n), whatever the grid.
 /// Throws UsageError when n < 3, resamples < 2, on values that are not finite, and when x is constant.
 /// B. Efron, R. J. Tibshirani, "An introduction to the bootstrap" (1993), sections 9.5 and 13.3.
 inline std::vector<Interval> bootstrap_band(const Sample& x, const Sample& y, const Sample& grid,

@@ -28,8 +28,8 @@ inline std::vector<std::size_t> increasing_p(std::string_view where, const Sampl
 /// Holm's step-down adjustment, in the order of the input: with p(1) <= ... <= p(m),
 ///   adjusted(i) = max over j <= i of min(1, (m - j + 1) p(j)).
 /// Rejecting where adjusted <= alpha keeps the probability of any false rejection at alpha, whatever the dependence.
-/// Equal p-values get equal adjusted ones; 0 stays 0; no p-values give none. Throws UsageError on NaN and values outside
-/// [0, 1]. S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
+/// Equal p-values get equal adjusted ones; 0 stays 0; no p-values give none. Throws UsageError on NaN and values
+/// outside [0, 1]. S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
 inline std::vector<double> holm(const Sample& p_values) {
   const std::vector<std::size_t> order = detail::increasing_p("holm", p_values);
   std::vector<double> adjusted(order.size());
@@ -43,9 +43,9 @@ inline std::vector<double> holm(const Sample& p_values) {
 
 /// Benjamini and Hochberg's step-up adjustment, in the order of the input: with p(1) <= ... <= p(m),
 ///   adjusted(i) = min over j >= i of min(1, m p(j) / j).
-/// Rejecting where adjusted <= q keeps the expected share of false rejections at q for independent or positively dependent
-/// tests. Ties, zeros and errors as `holm`. Y. Benjamini, Y. Hochberg, "Controlling the false discovery rate", J. R.
-/// Statist. Soc. B 57 (1995).
+/// Rejecting where adjusted <= q keeps the expected share of false rejections at q for independent or positively
+/// dependent tests. Ties, zeros and errors as `holm`. Y. Benjamini, Y. Hochberg, "Controlling the false discovery
+/// rate", J. R. Statist. Soc. B 57 (1995).
 inline std::vector<double> benjamini_hochberg(const Sample& p_values) {
   const std::vector<std::size_t> order = detail::increasing_p("benjamini_hochberg", p_values);
   std::vector<double> adjusted(order.size());

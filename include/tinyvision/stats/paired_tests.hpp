@@ -21,9 +21,9 @@ struct PairedTTest {
 };
 
 /// t = mean(d) / (sd(d) / sqrt n), d = x - y, sd with divisor n - 1; Student's t with n - 1 degrees of freedom. Assumes
-/// independent, normally distributed differences. Zeros and ties need no treatment. `Alternative::greater`: x is greater.
-/// Throws UsageError when n < 2, on values that are not finite, and when all differences are equal (up to rounding, 1e-13
-/// of their mean): t is then undefined or infinite (SciPy answers NaN, or infinity with a warning).
+/// independent, normally distributed differences. Zeros and ties need no treatment. `Alternative::greater`: x is
+/// greater. Throws UsageError when n < 2, on values that are not finite, and when all differences are equal (up to
+/// rounding, 1e-13 of their mean): t is then undefined or infinite (SciPy answers NaN, or infinity with a warning).
 /// Student (W. S. Gosset), "The probable error of a mean", Biometrika 6 (1908).
 inline PairedTTest paired_t_test(const Sample& x, const Sample& y, Alternative alternative = Alternative::two_sided,
                                  double confidence = 0.95) {
@@ -117,18 +117,19 @@ inline double signed_rank_cdf(const std::vector<double>& ranks, double positive)
 /// around 0. Their absolute values are ranked (ties share mid-ranks), W+ is the sum of the positive ones' ranks.
 ///
 /// Exact: every assignment of signs to the ranks that occurred is equally likely; the distribution of W+ is computed by
-/// dynamic programming over the sums of (doubled) mid-ranks, so that it is exact with ties and with zeros, for which the
-/// null hypothesis leaves no sign to flip. Two-sided p = min(1, 2 min(P(W+ <= w), P(W+ >= w))).
+/// dynamic programming over the sums of (doubled) mid-ranks, so that it is exact with ties and with zeros, for which
+/// the null hypothesis leaves no sign to flip. Two-sided p = min(1, 2 min(P(W+ <= w), P(W+ >= w))).
 /// Normal: z = (W+ - m) / s with m = (n(n+1) - z0(z0+1)) / 4 and
-/// s^2 = (n(n+1)(2n+1) - z0(z0+1)(2 z0+1)) / 24 - sum over ties (t^3 - t) / 48, where n counts the ranked differences and
-/// z0 the ranked zeros (E. E. Cureton, JASA 62, 1967), 0 for ZeroMethod::wilcoxon.
+/// s^2 = (n(n+1)(2n+1) - z0(z0+1)(2 z0+1)) / 24 - sum over ties (t^3 - t) / 48, where n counts the ranked differences
+/// and z0 the ranked zeros (E. E. Cureton, JASA 62, 1967), 0 for ZeroMethod::wilcoxon.
 ///
 /// As scipy.stats.wilcoxon for method="asymptotic", and for method="exact" without ties and zeros. With ties or zeros
-/// SciPy's method="exact" uses the distribution without them, and its method="auto" changes to 2^n sign flips up to n = 13
-/// (which agree) and to the normal approximation above; here exact stays exact. SciPy's default is continuity=True in
-/// recent versions. When all differences are 0, p is 1 (there is one outcome). n < 3 is allowed, but p is at least
-/// 2^(1-n) two-sided. Throws UsageError without pairs, on values that are not finite, and on the exact test of more than
-/// 1000 differences. F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1 (1945).
+/// SciPy's method="exact" uses the distribution without them, and its method="auto" changes to all 2^n sign flips up to
+/// n = 13 (which agree) and to the normal approximation above; here exact stays exact. The continuity correction is off
+/// by default in SciPy too, and on in R. When all differences are 0, p is 1 (there is one outcome). n < 3 is allowed,
+/// but p is at least 2^(1-n) two-sided. Throws UsageError without pairs, on values that are not finite, and on the
+/// exact test of more than 1000 differences. F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics
+/// Bulletin 1 (1945).
 inline SignedRankTest wilcoxon_signed_rank(const Sample& x, const Sample& y, const SignedRankOptions& options = {}) {
   constexpr std::string_view where = "wilcoxon_signed_rank";
   detail::check_pair(where, x, y, 1);

@@ -27,11 +27,12 @@ struct TimeToOdds {
   double threshold = 0;      ///< the accuracy whose odds are `share` of the greatest
 };
 
-/// The time at which the odds of a correct answer first reach `share` (0.9 in the paper) of their maximum over all times.
-/// times[i] > 0 (steps or epochs), strictly increasing; accuracies[i] inside (0, 1), as fractions. `reference`: an accuracy
-/// whose odds replace the maximum; UsageError when they are never reached. One measurement is allowed: its time is the
-/// answer. Ties of the maximum need no treatment. Throws UsageError, naming row and column, on accuracies outside (0, 1)
-/// (percentages are said to be that), on values that are not finite, and on times that are not positive and increasing.
+/// The time at which the odds of a correct answer first reach `share` (0.9 in the paper) of their maximum over all
+/// times. times[i] > 0 (steps or epochs), strictly increasing; accuracies[i] inside (0, 1), as fractions. `reference`:
+/// an accuracy whose odds replace the maximum; UsageError when they are never reached. One measurement is allowed: its
+/// time is the answer. Ties of the maximum need no treatment. Throws UsageError, naming row and column, on accuracies
+/// outside (0, 1) (percentages are said to be that), on values that are not finite, and on times that are not positive
+/// and increasing.
 inline TimeToOdds time_to_odds(const Sample& times, const Sample& accuracies, double share = 0.9,
                                Crossing crossing = Crossing::measured, std::optional<double> reference = std::nullopt) {
   constexpr std::string_view where = "time_to_odds";
@@ -72,8 +73,8 @@ inline double geometric_mean(const Sample& values) {
   return std::exp(sum / static_cast<double>(values.values.size()));
 }
 
-/// The geometric mean over data sets of slow[d] / fast[d], which is the ratio of their geometric means. Throws UsageError
-/// when the lengths differ, and as `geometric_mean`.
+/// The geometric mean over data sets of slow[d] / fast[d], which is the ratio of their geometric means. Throws
+/// UsageError when the lengths differ, and as `geometric_mean`.
 inline double geometric_mean_speed_up(const Sample& slow, const Sample& fast) {
   detail::check_pair("geometric_mean_speed_up", slow, fast, 1);
   return geometric_mean(slow) / geometric_mean(fast);
@@ -95,9 +96,10 @@ struct SizeRegression {
 };
 
 /// Figure D.1: one point a data set d, x = log10 of its number of training images, y = atanh r[d] (Fisher's z) of the
-/// correlation between ImageNet accuracy and accuracy on d. Points are weighted equally, as in the paper, though the z of
-/// one group of networks are dependent. Throws UsageError when n < 3, on sizes that are not positive, on correlations
-/// outside (-1, 1) (a perfect one has no finite z), on constant columns, and on values that are not finite.
+/// correlation between ImageNet accuracy and accuracy on d. Points are weighted equally, as in the paper, though the z
+/// of one group of networks are dependent. Throws UsageError when n < 3, on sizes that are not positive, on
+/// correlations outside (-1, 1) (a perfect one has no finite z), on constant columns, and on values that are not
+/// finite.
 inline SizeRegression fisher_z_regression(const Sample& sizes, const Sample& correlations) {
   constexpr std::string_view where = "fisher_z_regression";
   detail::check_pair(where, sizes, correlations, 3);

@@ -1,7 +1,8 @@
 // The logit of an accuracy, its inverse, and accuracies as fractions or percentages.
 //
-// logit(p) = log(p / (1 - p)), the log-odds of a correct answer: adding d to it multiplies the odds by exp d. Kornblith,
-// Shlens, Le, "Do better ImageNet models transfer better?" (CVPR 2019), section 3.1, analyses accuracies on this scale.
+// logit(p) = log(p / (1 - p)), the log-odds of a correct answer: adding d to it multiplies the odds by exp d.
+// Kornblith, Shlens, Le, "Do better ImageNet models transfer better?" (CVPR 2019), section 3.1, analyses accuracies on
+// this scale.
 //
 // Boundary rule: an accuracy of exactly 0 or 1 has no finite logit and is refused. Where the counts are known,
 // `Boundary::add_half` takes log((k + 1/2) / (n - k + 1/2)) instead, whose bias is smaller than of order 1 / n
@@ -42,15 +43,16 @@ inline std::string accuracy_fault(double p, Scale scale = Scale::fraction) {
   return {};
 }
 
-/// log(p / (1 - p)) for p in (0, 1). Near 1/2, where the logarithm's argument is near 1, p / (1 - p) - 1 = (2p - 1) / (1 - p)
-/// keeps the relative accuracy.
+/// log(p / (1 - p)) for p in (0, 1). Near 1/2, where the logarithm's argument is near 1, p / (1 - p) - 1 = (2p - 1) /
+/// (1 - p) keeps the relative accuracy.
 inline double logit_inside(double p) {
   return p > 0.25 && p < 0.75 ? std::log1p((2 * p - 1) / (1 - p)) : std::log(p / (1 - p));
 }
 
 }  // namespace detail
 
-/// log(p / (1 - p)). Throws UsageError when p is not inside (0, 1); above 1 the message says that p looks like a percentage.
+/// log(p / (1 - p)). Throws UsageError when p is not inside (0, 1); above 1 the message says that p looks like a
+/// percentage.
 inline double logit(double p) {
   if (const std::string fault = detail::accuracy_fault(p); !fault.empty()) fail_usage("logit", "the accuracy ", fault);
   return detail::logit_inside(p);
@@ -113,8 +115,8 @@ inline std::vector<double> logits(const Sample& accuracies, Scale scale = Scale:
   return result;
 }
 
-/// Logits of a table of accuracies, column by column. Throws UsageError as `logits` of a column does, on duplicate names
-/// and on missing cells.
+/// Logits of a table of accuracies, column by column. Throws UsageError as `logits` of a column does, on duplicate
+/// names and on missing cells.
 inline ScoreTable logits(const ScoreTable& accuracies, Scale scale = Scale::fraction) {
   detail::check_table("logits", accuracies, 1, 1);
   ScoreTable result = accuracies;

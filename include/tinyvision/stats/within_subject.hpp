@@ -1,11 +1,11 @@
 // Error bars of means over the same subjects: Cousineau's normalisation with Morey's correction.
 //
-// Models (conditions) are measured on the same data sets (subjects). How hard a data set is moves all models together; an
-// error bar that contains it says nothing about the models' differences. Subtracting each data set's mean over the models
-// removes it (D. Cousineau, Tutorials in Quantitative Methods for Psychology 1, 2005), but makes the variances too small
-// by (M - 1) / M, which the factor sqrt(M / (M - 1)) restores (R. D. Morey, "Confidence intervals from normalized data:
-// a correction to Cousineau (2005)", Tutorials in Quantitative Methods for Psychology 4, 2008). Kornblith, Shlens, Le
-// (CVPR 2019), section 3.1, use it on logits.
+// Models (conditions) are measured on the same data sets (subjects). How hard a data set is moves all models together;
+// an error bar that contains it says nothing about the models' differences. Subtracting each data set's mean over the
+// models removes it (D. Cousineau, Tutorials in Quantitative Methods for Psychology 1, 2005), but makes the variances
+// too small by (M - 1) / M, which the factor sqrt(M / (M - 1)) restores (R. D. Morey, "Confidence intervals from
+// normalized data: a correction to Cousineau (2005)", Tutorials in Quantitative Methods for Psychology 4, 2008).
+// Kornblith, Shlens, Le (CVPR 2019), section 3.1, use it on logits.
 #pragma once
 
 #include <cmath>
@@ -28,8 +28,8 @@ struct WithinSubjectMean {
 /// For a table of M rows (models, conditions) and D columns (data sets, subjects) with values x[m, d]:
 ///   a[m, d] = x[m, d] - (1/M) sum_n x[n, d],   standard error = sd_d(a[m, .]) / sqrt D * sqrt(M / (M - 1)),
 /// sd with divisor D - 1. Assumes additive effects of row and column and rows of equal variance. Ties and zeros need no
-/// treatment; a row that follows the columns' means exactly has standard error 0. Throws UsageError when M < 2 or D < 2,
-/// on cells that are not finite and on duplicate names.
+/// treatment; a row that follows the columns' means exactly has standard error 0. Throws UsageError when M < 2 or D <
+/// 2, on cells that are not finite and on duplicate names.
 inline std::vector<WithinSubjectMean> within_subject_means(const ScoreTable& table, double confidence = 0.95) {
   constexpr std::string_view where = "within_subject_means";
   detail::check_table(where, table, 2, 2);

@@ -124,6 +124,22 @@ TEST(LoaderSamples, ResumeAtAnySample) {
     }
 }
 
+TEST(LoaderSamples, TheEndIsTheNextEpochAndBeyondIsRefused) {
+  const auto images = some_images(11);
+  LoaderOptions options = training(4);
+  options.drop_last = false;
+  Loader loader(images, all_of(11), options);
+  EXPECT_EQ(loader.samples_per_epoch(), 11);
+  loader.seek_sample(0, 11);
+  EXPECT_EQ(loader.next().position, (LoaderPosition{1, 0}));
+  loader.seek_sample(0, 9);
+  EXPECT_EQ(loader.next().size(), 2);
+  EXPECT_THROW(loader.seek_sample(0, 12), Error);
+  EXPECT_THROW(loader.seek_sample(0, -1), Error);
+  options.drop_last = true;
+  EXPECT_EQ(Loader(images, all_of(11), options).samples_per_epoch(), 8);
+}
+
 TEST(LoaderBytes, AreTheFloatsBeforeNormalisation) {
   const auto images = some_images(10);
   for (const bool shuffle : {true, false}) {

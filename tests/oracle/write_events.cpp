@@ -1,4 +1,4 @@
-// Writes the event file that check_event_file.py reads with TensorBoard: `oracle_events FILE`. A first session of scalars,
+// Writes the event file that check_event_file.py reads with TensorBoard: `oracle_write_events FILE`. A first session of scalars,
 // an image and a histogram; then the file is cut in the middle of a record, as by a kill, and a second session resumes.
 #include <cmath>
 #include <cstdio>
@@ -9,7 +9,7 @@
 int main(int argc, char** argv) {
   using namespace tinyvision;
   if (argc != 2) {
-    std::fprintf(stderr, "usage: oracle_events FILE\n");
+    std::fprintf(stderr, "usage: oracle_write_events FILE\n");
     return 2;
   }
   try {

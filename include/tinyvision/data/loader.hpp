@@ -114,25 +114,22 @@ class Loader {
     check(position.epoch >= 0 && position.batch >= 0 && position.batch <= batches_, "loader", "seek to epoch ",
           position.epoch, " batch ", position.batch, " of ", batches_);
     if (position.batch == batches_) position = {position.epoch + 1, 0};
-    const std::lock_guard<std::mutex> lock(mutex_);
-    slots_.clear();  // a worker still busy with one of them finishes it unheard
-    orders_.clear();
-    skip_ = 0;
-    position_ = open_ = position;
-    wanted_epoch_ = position.epoch;
-    wake_.notify_all();
+    seek_with_skip(position, 0);
   }
   void seek(Index epoch, Index batch) { seek({epoch, batch}); }
+  /// Examples that this loader gives in an epoch when none is skipped as unreadable.
+  Index samples_per_epoch() const {
+    const Index last = ((batches_ - 1) * options_.ranks + options_.rank) * options_.batch_size;
+    return (batches_ - 1) * options_.batch_size + std::min(options_.batch_size, examples() - last);
+  }
   /// Continues at sample `sample` of this loader's epoch, counted from 0: where it lies inside a batch, the next batch is the
-  /// rest of that one.
+  /// rest of that one (position() names that batch). samples_per_epoch() means the start of the next epoch.
   void seek_sample(Index epoch, Index sample) {
-    check(sample >= 0, "loader", "seek to sample ", sample);
-    seek({epoch, sample / options_.batch_size});
-    const std::lock_guard<std::mutex> lock(mutex_);
-    slots_.clear();  // a worker may have begun the whole batch
-    open_ = position_;
-    skip_ = sample % options_.batch_size;
-    wake_.notify_all();
+    check(sample >= 0 && sample <= samples_per_epoch(), "loader", "seek to sample ", sample, " of ",
+          samples_per_epoch());
+    const bool end = sample == samples_per_epoch();
+    seek_with_skip(end ? LoaderPosition{epoch + 1, 0} : LoaderPosition{epoch, sample / options_.batch_size},
+                   end ? 0 : sample % options_.batch_size);
   }
 
   LoaderCounters counters() const {
@@ -226,6 +223,16 @@ class Loader {
     bool ready() const { return done == static_cast<Index>(indices.size()); }
     bool all_bad() const { return std::find(bad.begin(), bad.end(), false) == bad.end(); }
   };
+
+  void seek_with_skip(LoaderPosition position, Index skip) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    slots_.clear();  // a worker still busy with one of them finishes it unheard
+    orders_.clear();
+    position_ = open_ = position;
+    wanted_epoch_ = position.epoch;
+    skip_ = skip;
+    wake_.notify_all();
+  }
 
   LoaderPosition after(LoaderPosition p) const {
     return p.batch + 1 < batches_ ? LoaderPosition{p.epoch, p.batch + 1} : LoaderPosition{p.epoch + 1, 0};

@@ -2,8 +2,8 @@
 //
 // A plain tar and a zip are read in place; a compressed tar is unpacked once (archive/unpack.hpp). An archive inside a zip
 // (Caltech-101's holds 101_ObjectCategories.tar.gz) is written out beside the zip and treated the same way, and the archives
-// of classes in ImageNet's archive of training images are read in place; deeper ones are left alone. In a folder the files that lie there and the official archives among them are one source; where both have a
-// name, the unpacked file counts.
+// of classes in ImageNet's archive of training images are read in place; deeper ones are left alone. In a folder the files
+// that lie there and the official archives among them are one source; where both have a name, the unpacked file counts.
 #pragma once
 
 #include <filesystem>

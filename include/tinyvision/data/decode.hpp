@@ -1,12 +1,13 @@
 // Image files to 8-bit RGB, through libjpeg-turbo or stb_image (component `image`).
 //
 // Rules, one each:
-//  - The content decides the format (image_format.hpp). JPEG goes to the chosen decoder; PNG, GIF (first frame), BMP and
-//    binary PNM always go to stb_image. What is wrapped in gzip is unwrapped.
+//  - The content decides the format (image_format.hpp). JPEG goes to the chosen decoder, PNG to stb_image; GIF is read by
+//    gif_image.hpp (first frame), BMP and binary PNM by plain_image.hpp. What is wrapped in gzip is unwrapped.
+//  - Files that end early are refused in every format: no pixel is invented.
 //  - JPEG: accurate integer inverse DCT ("islow") and smooth ("fancy") chroma upsampling, as TensorFlow decodes by
 //    default.
-//  - Grey, grey + alpha: R = G = B = grey. Palettes are resolved. Alpha is dropped, not composed. 16 bits keep the
-//  upper 8.
+//  - Grey, grey + alpha: R = G = B = grey. Palettes are resolved, colours that they lack are black. Alpha is dropped, not
+//    composed. 16 bits keep the upper 8.
 //  - Four-component JPEG (CMYK, or YCCK converted to CMYK): with an Adobe marker the inks are stored inverted and
 //    R = C*K/255, G = M*K/255, B = Y*K/255; without one R = (255-C)*(255-K)/255 and so on; integer division
 //    (TensorFlow's rule). stb_image rounds the same product to nearest, so it may differ by 1; it cannot tell CMYK
@@ -25,8 +26,11 @@
 #include <string_view>
 
 #include "tinyvision/core/files.hpp"
+#include "tinyvision/data/gif_image.hpp"
 #include "tinyvision/data/image.hpp"
+#include "tinyvision/data/image_bytes.hpp"
 #include "tinyvision/data/image_format.hpp"
+#include "tinyvision/data/plain_image.hpp"
 #include "tinyvision/data/png_structure.hpp"
 #include "tinyvision/data/stb_image.hpp"
 
@@ -45,8 +49,8 @@ inline Decoder parse_decoder(const std::string& text) {
   fail_usage("decoder", "unknown decoder '", text, "': choose turbo or stb");
 }
 
-/// Larger images are refused before memory is asked for: 2^27.4 pixels, 512 MiB of RGB.
-inline constexpr Index maximum_pixels = 178'956'970;
+/// Scans times pixels of a JPEG: each scan visits all pixels, and a small file can hold many that change nothing.
+inline constexpr Index maximum_scan_pixels = Index{1} << 32;
 /// An image file that is wrapped in gzip may have so many bytes: 64 MiB.
 inline constexpr std::size_t largest_gzipped_image = std::size_t{1} << 26;
 
@@ -68,10 +72,10 @@ inline std::string find_turbo_version() {
   return content.substr(at + pattern.size(), end - at - pattern.size());
 }
 
-inline void check_pixels(Index height, Index width, std::string_view name) {
-  if (height <= 0 || width <= 0 || height > maximum_pixels / width)
-    fail_usage("decode", name, ": image of ", height, "x", width, " pixels; between 1 and ", maximum_pixels,
-               " are accepted");
+inline void check_scans(Index scans, Index height, Index width, std::string_view name) {
+  if (scans > 1 && scans > maximum_scan_pixels / (height * width))
+    fail_usage("decode", name, ": JPEG of ", height, "x", width, " pixels with ", scans,
+               " scans; scans times pixels may be ", maximum_scan_pixels);
 }
 
 /// libjpeg-turbo's decompressor for one file. A new one each time: a used one still has the last file's tables, and would
@@ -85,6 +89,9 @@ class TurboDecompressor {
     if (tjDecompressHeader3(handle_.get(), bytes.data(), size(), &width, &height, &subsampling, &colours) != 0)
       refuse("not a readable JPEG");
     check_pixels(height, width, name);
+    // TJFLAG_LIMITSCANS stops at 500 scans, which is enough for all but large images.
+    if (Index{height} * width > maximum_scan_pixels / 500)
+      check_scans(read_jpeg_markers(bytes).scans, height, width, name);
   }
   /// All pixels in `format`, packed.
   void decode(int format, std::uint8_t* out) {
@@ -134,18 +141,11 @@ inline Image decode_jpeg_turbo(Bytes bytes, std::string_view name) {
   return image;
 }
 
-/// What stb_image 2.27 does not check of a PNM header: it reads past the end of 16-bit pixels, and numbers of ten digits
-/// overflow.
-inline void check_pnm(Bytes bytes, std::string_view name) {
-  const long largest = pnm_largest_value(bytes);
-  if (largest < 1 || largest > 255)
-    fail_usage("decode", name, ": corrupt PNM: width, height and a largest value of 1 to 255 expected (8-bit files)");
-}
-
+/// JPEG and PNG.
 inline Image decode_stb(Bytes bytes, ImageFormat format, std::string_view name) {
   if (bytes.size() > INT_MAX) fail_usage("decode", name, ": file of ", bytes.size(), " bytes is too large");
-  const int size = static_cast<int>(bytes.size());
   int width = 0, height = 0, channels = 0;
+  Index scans = 0;
   const auto refuse = [&] {
     const char* reason = stb::stbi_failure_reason();
     fail_usage("decode", name, ": corrupt ", to_string(format), ": ", reason != nullptr ? reason : "no reason given");
@@ -153,19 +153,24 @@ inline Image decode_stb(Bytes bytes, ImageFormat format, std::string_view name) 
   if (format == ImageFormat::jpeg) {
     const JpegMarkers markers = read_jpeg_markers(bytes);
     if (!markers.complete) fail_usage("decode", name, ": corrupt JPEG: no end-of-image marker, the data ends early");
+    scans = markers.scans;
     if (!markers.sound)
       fail_usage("decode", name, ": corrupt JPEG: a Huffman table that is too large or was never defined");
     if (markers.components == 4 && !markers.adobe)
       fail_usage("decode", name, ": stb_image cannot decode CMYK without an Adobe marker; use the turbo decoder");
   }
-  if (format == ImageFormat::pnm) check_pnm(bytes, name);
+  std::vector<std::uint8_t> changed;
   if (format == ImageFormat::png) {  // stb_image does not say that such an image is too large
     const PngHeader header = read_png_header(bytes, name);
     check_pixels(header.height, header.width, name);
     check_png(bytes, header, name);
+    changed = with_full_palette(bytes, header);
+    if (!changed.empty()) bytes = changed;
   }
+  const int size = static_cast<int>(bytes.size());
   if (stb::stbi_info_from_memory(bytes.data(), size, &width, &height, &channels) == 0) refuse();
   check_pixels(height, width, name);
+  check_scans(scans, height, width, name);
   struct Free {
     void operator()(void* p) const { stb::stbi_image_free(p); }
   };
@@ -190,7 +195,8 @@ inline const std::string& decoder_name(Decoder decoder) {
 }
 
 /// Decodes the bytes of an image file. `name` (its path) appears in messages. Throws UsageError when they are no image,
-/// are truncated or damaged (libjpeg's warnings count, but for extraneous bytes before the end marker), or hold more than `maximum_pixels`. Thread-safe.
+/// are truncated or damaged (libjpeg's warnings count, but for extraneous bytes before the end marker), or hold more than
+/// `maximum_pixels`. Thread-safe.
 inline Image decode_image(Bytes bytes, std::string_view name, Decoder decoder = Decoder::turbo) {
   const ImageFormat format = image_format(bytes);
   if (bytes.empty()) fail_usage("decode", name, ": empty file");
@@ -203,33 +209,42 @@ inline Image decode_image(Bytes bytes, std::string_view name, Decoder decoder = 
   }
   if (format == ImageFormat::unknown)
     fail_usage("decode", name, ": not an image (the leading bytes are those of no JPEG, PNG, GIF, BMP or PNM file)");
+  if (format == ImageFormat::gif) return detail::decode_gif(bytes, name);
+  if (format == ImageFormat::bmp) return detail::decode_bmp(bytes, name);
+  if (format == ImageFormat::pnm) return detail::decode_pnm(bytes, name);
   if (format == ImageFormat::jpeg && decoder == Decoder::turbo) return detail::decode_jpeg_turbo(bytes, name);
   return detail::decode_stb(bytes, format, name);
 }
 
 /// Height and width that an image file's header states, without decoding it. Throws UsageError when there is none.
 inline std::pair<Index, Index> decoded_size(Bytes bytes, std::string_view name) {
-  int width = 0, height = 0, channels = 0;
-  if (image_format(bytes) == ImageFormat::unknown) fail_usage("decode", name, ": not an image");
-  if (image_format(bytes) == ImageFormat::gzip) {
-    const Image whole = decode_image(bytes, name);
-    return {whole.height, whole.width};
+  const ImageFormat format = image_format(bytes);
+  const detail::ImageBytes file(bytes, format, name);
+  switch (format) {
+    case ImageFormat::gzip: {
+      const Image whole = decode_image(bytes, name);
+      return {whole.height, whole.width};
+    }
+    case ImageFormat::png: {
+      const PngHeader header = read_png_header(bytes, name);
+      detail::check_pixels(header.height, header.width, name);
+      return {header.height, header.width};
+    }
+    case ImageFormat::jpeg: {  // stb_image would read its Huffman tables, and past their ends
+      const detail::TurboDecompressor header(bytes, name);
+      return {header.height, header.width};
+    }
+    case ImageFormat::gif: return detail::gif_size(file);
+    case ImageFormat::bmp: {
+      const detail::BmpSize size = detail::bmp_size(file);
+      return {size.height, size.width};
+    }
+    case ImageFormat::pnm: {
+      const detail::PnmHeader header = detail::pnm_header(file);
+      return {header.height, header.width};
+    }
+    default: fail_usage("decode", name, ": not an image");
   }
-  if (image_format(bytes) == ImageFormat::png) {
-    const PngHeader header = read_png_header(bytes, name);
-    detail::check_pixels(header.height, header.width, name);
-    return {header.height, header.width};
-  }
-  if (image_format(bytes) == ImageFormat::jpeg) {  // stb_image would read its Huffman tables, and past their ends
-    const detail::TurboDecompressor header(bytes, name);
-    return {header.height, header.width};
-  }
-  if (image_format(bytes) == ImageFormat::pnm) detail::check_pnm(bytes, name);
-  if (bytes.size() > INT_MAX ||
-      stb::stbi_info_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels) == 0)
-    fail_usage("decode", name, ": not an image whose size can be told");
-  detail::check_pixels(height, width, name);
-  return {height, width};
 }
 
 /// Reads and decodes one image file; see decode_image.

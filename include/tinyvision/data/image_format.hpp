@@ -57,32 +57,12 @@ inline ImageFormat suffix_format(std::string_view name) {
   return suffix == ".gz" ? ImageFormat::gzip : ImageFormat::unknown;
 }
 
-/// The largest value of a sample that a PNM file's header states (width, height and it, with comments between); 0 when the
-/// header is malformed.
-inline long pnm_largest_value(Bytes bytes) {
-  long value = 0;
-  std::size_t at = 2;
-  for (int number = 0; number < 3; ++number) {
-    while (at < bytes.size() && (bytes[at] <= ' ' || bytes[at] == '#')) {
-      if (bytes[at] == '#')
-        while (at < bytes.size() && bytes[at] != '\n' && bytes[at] != '\r') ++at;
-      else
-        ++at;
-    }
-    value = 0;
-    const std::size_t begin = at;
-    for (; at < bytes.size() && bytes[at] >= '0' && bytes[at] <= '9' && at - begin < 9; ++at)
-      value = 10 * value + (bytes[at] - '0');
-    if (at == begin || (at < bytes.size() && bytes[at] >= '0' && bytes[at] <= '9')) return 0;
-  }
-  return value;
-}
-
 /// What the markers of a JPEG stream say (ITU-T T.81, annex B).
 struct JpegMarkers {
   bool complete = false;  ///< an end-of-image marker follows the last scan
   bool adobe = false;     ///< an APP14 "Adobe" segment exists: four-component data is stored inverted
   int components = 0;     ///< of the frame header
+  std::int64_t scans = 0;
   /// No Huffman table has more than 255 codes (baseline needs 162), and every scan's tables have been defined before it.
   /// stb_image 2.27 checks neither: it writes past its table at 257 codes, reads past it at 256, and past the end of a table
   /// that was never defined.
@@ -134,8 +114,10 @@ inline JpegMarkers read_jpeg_markers(Bytes bytes) {
     const bool frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
     if (frame && length >= 8) found.components = bytes[at + 7];
     if (frame) progressive = marker == 0xC2;
-    if (marker == 0xDA)
+    if (marker == 0xDA) {
+      ++found.scans;
       found.sound = found.sound && detail::scan_tables_defined(bytes.subspan(at + 2, length - 2), progressive, tables);
+    }
     if (marker == 0xEE && length >= 14 && std::memcmp(bytes.data() + at + 2, "Adobe", 5) == 0) found.adobe = true;
     if (marker == 0xC4) {
       std::size_t table = at + 2;

@@ -7,8 +7,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "tinyvision/data/formats/inflate.hpp"
 #include "tinyvision/data/image_format.hpp"
@@ -104,6 +106,31 @@ inline void check_png(Bytes bytes, const PngHeader& header, std::string_view whe
   if (counter.count() < raw)
     fail_usage("decode", where, ": corrupt PNG: its data are ", counter.count(), " bytes, an image of its size has ",
                raw);
+}
+
+/// The file with a palette of 256 colours, black ones added; empty when nothing is to do. Pixels may name colours that the
+/// palette lacks (libpng takes them for black); stb_image would take whatever memory holds for them.
+inline std::vector<std::uint8_t> with_full_palette(Bytes bytes, const PngHeader& header) {
+  std::vector<std::uint8_t> out;
+  if (header.colour != 3) return out;
+  for (std::size_t at = 33; at + 12 <= bytes.size();) {
+    const std::uint32_t length = detail::big32(bytes, at), kind = detail::big32(bytes, at + 4);
+    if (length > bytes.size() - at - 12 || kind == 0x49444154) break;
+    if (kind == 0x504c5445) {  // PLTE
+      if (length >= 768) break;
+      const auto chunk = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto colours_end = chunk + 8 + static_cast<std::ptrdiff_t>(length);
+      out.reserve(bytes.size() + 768);
+      out.assign(bytes.begin(), chunk);
+      out.insert(out.end(), {0, 0, 3, 0});  // 768 bytes follow
+      out.insert(out.end(), chunk + 4, colours_end);
+      out.insert(out.end(), 768 - length, 0);
+      out.insert(out.end(), colours_end, bytes.end());  // the checksum no longer fits; stb_image reads none
+      break;
+    }
+    at += 12 + std::size_t{length};
+  }
+  return out;
 }
 
 }  // namespace data

@@ -65,9 +65,6 @@
 #define STBI_ASSERT(x) static_cast<void>(0)  // a damaged file is an error, not an abort
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
-#define STBI_ONLY_BMP
-#define STBI_ONLY_GIF
-#define STBI_ONLY_PNM
 #define STBI_NO_STDIO
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR

@@ -204,8 +204,8 @@ TEST(Cifar, TheFineLabelCounts) {
   EXPECT_EQ(data.dataset->labels(), (std::vector<std::int64_t>{72, 99, 1}));
   EXPECT_EQ(data.dataset->classes(), 100);
   EXPECT_EQ(dynamic_cast<const CifarDataset&>(*data.dataset).coarse_label(0), 4);
-  const auto& ten = dynamic_cast<const CifarDataset&>(*cifar10().read().dataset);
-  EXPECT_THROW(ten.coarse_label(0), Error);
+  const OfficialData ten = cifar10().read();
+  EXPECT_THROW(dynamic_cast<const CifarDataset&>(*ten.dataset).coarse_label(0), Error);
 }
 
 TEST(Cifar, DamagedFilesAreNamed) {

@@ -26,7 +26,7 @@ namespace emulation {
 
 class Memory {
  public:
-  static constexpr std::size_t capacity = std::size_t{4} << 30, alignment = 256;
+  static constexpr std::size_t capacity = std::size_t{4} << 30, alignment = 256, huge_page = std::size_t{2} << 20;
 
   static Memory& instance() {
     static Memory memory;
@@ -58,6 +58,7 @@ class Memory {
     ASAN_POISON_MEMORY_REGION(found->first, rounded(found->second));
     free_[rounded(found->second)].push_back(found->first);
     live_.erase(found);
+    if (live_.empty() && openings_ == 0) forget();
   }
   std::size_t allocations() const { return live_.size(); }
 
@@ -75,9 +76,10 @@ class Memory {
   Memory() {
     // A protection key opens and closes everything by one instruction; without keys it is done page by page.
     key_ = pkey_alloc(0, PKEY_DISABLE_ACCESS);
-    void* memory = mmap(nullptr, capacity, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory = mmap(nullptr, capacity + huge_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
-    base_ = static_cast<char*>(memory);
+    const std::size_t beyond = reinterpret_cast<std::uintptr_t>(memory) % huge_page;
+    base_ = static_cast<char*>(memory) + (beyond > 0 ? huge_page - beyond : 0);
     // By the page is cheaper where pages are huge.
     static_cast<void>(madvise(base_, capacity, MADV_HUGEPAGE));
     if (key_ >= 0 && pkey_mprotect(base_, capacity, PROT_READ | PROT_WRITE, key_) != 0) key_ = -1;
@@ -88,7 +90,15 @@ class Memory {
       pkey_set(key_, protection == PROT_NONE ? PKEY_DISABLE_ACCESS : 0);
       return;
     }
-    if (mprotect(base_, used_, protection) != 0) throw std::runtime_error("[emulation] mprotect failed");
+    // Whole huge pages: the system cuts those apart that are protected in part.
+    const std::size_t whole = (used_ + huge_page - 1) / huge_page * huge_page;
+    if (mprotect(base_, whole, protection) != 0) throw std::runtime_error("[emulation] mprotect failed");
+  }
+  /// Begins anew, so that what one test used is no burden to the next.
+  void forget() {
+    static_cast<void>(madvise(base_, used_, MADV_DONTNEED));
+    free_.clear();
+    used_ = 0;
   }
   static std::size_t rounded(std::size_t bytes) { return (bytes + 2 * alignment - 1) / alignment * alignment; }
 

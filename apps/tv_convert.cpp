@@ -76,7 +76,8 @@ int main(int argc, char** argv) {
   tv_app::add_network_options(*rewrite, options.change.network, true);
   rewrite->get_option("--network")
       ->description("load into this network first: names and shapes are checked, values f32");
-  rewrite->add_flag("--auxiliary-head", options.change.network.auxiliary_head, "keep the classifier in the middle");
+  rewrite->add_flag_callback(
+      "--auxiliary-head", [&] { options.change.network.auxiliary_head = true; }, "keep the classifier in the middle");
   rewrite->add_option("--map", options.change.map, "name map (models/maps): the file's names are another program's");
   rewrite
       ->add_option("--output", options.change.output,

@@ -57,8 +57,8 @@ void split(Options& options, Results& results) {
 
 void make_tiny(Options& options, Results& results) {
   options.tiny.seed = options.seed;
-  data::make_tiny(options.name, options.folder, options.tiny);
   const data::DatasetEntry& entry = tv_app::published_data_set(options.name);
+  data::make_tiny(options.name, options.folder, options.tiny);
   const data::OfficialData made =
       entry.read(tv_app::open_data_set(*entry.info, options.folder, options.quiet), {.allow_partial = true});
   std::printf("%s: %s\n", options.folder.c_str(), made.coverage().c_str());

@@ -1,11 +1,10 @@
 // tv_demo: the paper in miniature on Fashion-MNIST. Pretrain MobileNet v1 (width 0.25, 32 px) on classes 0-4, then
 // learn classes 5-9 from a few labels by linear probe, by fine-tuning, and from scratch.
-#include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "common/demo_study.hpp"
-#include "common/results.hpp"
-#include "tinyvision/report/run_report.hpp"
+#include "common/run_figures.hpp"
 #include "tinyvision/stats/top_k.hpp"
 
 namespace {
@@ -13,41 +12,25 @@ namespace {
 using namespace tinyvision;
 using tv_app::Json;
 
-report::LineChart loss_chart(const std::string& title,
-                             const std::vector<std::pair<std::string, std::vector<CurveRow>>>& curves) {
-  report::LineChart chart;
-  chart.title = title;
-  chart.x_label = "step";
-  chart.y_label = "training loss";
-  for (const auto& [name, rows] : curves) {
-    report::Series series;
-    series.name = name;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      series.x.push_back(static_cast<double>(i + 1));
-      series.y.push_back(rows[i].loss);
-    }
-    chart.series.push_back(series);
-  }
-  return chart;
+std::vector<double> losses(const std::vector<CurveRow>& curve) {
+  std::vector<double> values;
+  for (const CurveRow& row : curve) values.push_back(row.loss);
+  return values;
 }
 
 /// The `count` most confident mistakes of a method.
 report::GalleryFigure mistakes(const tv_app::DemoMethod& method, const data::Dataset& dataset, std::size_t count) {
-  std::vector<std::pair<stats::Prediction, Index>> wrong;
+  std::vector<tv_app::Prediction> rows;
+  std::map<std::string, Index> examples;
   for (std::size_t i = 0; i < method.test.size(); ++i) {
     const auto best = stats::top_k(method.scores, static_cast<Index>(i), 1).front();
-    if (best.index != dataset.label(method.test[i])) wrong.emplace_back(best, method.test[i]);
+    const std::string path = dataset.path(method.test[i]);
+    rows.push_back({path, dataset.label(method.test[i]), best.index, best.probability});
+    examples.emplace(path, method.test[i]);
   }
-  std::stable_sort(wrong.begin(), wrong.end(),
-                   [](const auto& a, const auto& b) { return a.first.probability > b.first.probability; });
-  report::GalleryFigure figure{"Most confident mistakes, " + method.name, "", {}};
-  for (std::size_t i = 0; i < std::min(count, wrong.size()); ++i) {
-    const data::Image image = dataset.image(wrong[i].second);
-    const auto& names = dataset.class_names();
-    figure.tiles.push_back({Tensor::from_vector<std::uint8_t>({image.height, image.width, 3}, image.pixels),
-                            names[static_cast<std::size_t>(dataset.label(wrong[i].second))],
-                            names[static_cast<std::size_t>(wrong[i].first.index)], wrong[i].first.probability});
-  }
+  report::GalleryFigure figure{"Most confident mistakes, " + method.name, "", {}, {}};
+  for (const tv_app::Prediction& row : tv_app::confident_mistakes(rows, count))
+    figure.tiles.push_back(tv_app::tile_of(row, dataset.class_names(), dataset.image(examples.at(row.path))));
   return figure;
 }
 
@@ -64,9 +47,10 @@ void run(const tv_app::DemoSettings& settings, const tv_app::CommonOptions& comm
   page.summary = {concat_text("Pretraining: ", settings.pretrain_steps, " steps of ", settings.batch,
                               "; top-1 on the test images of classes 0-4: ",
                               format_shortest(std::round(study.source.top1.value() * 1e4) / 1e4), ".")};
-  page.curves.push_back({loss_chart("Pretraining", {{"classes 0-4", study.pretraining}}), "Total loss of each step."});
+  page.curves.push_back(tv_app::step_curves("Pretraining", "training loss",
+                                            {{"classes 0-4", losses(study.pretraining)}}, "Total loss of each step."));
   std::vector<std::vector<std::uint8_t>> hits;
-  std::vector<std::pair<std::string, std::vector<CurveRow>>> curves;
+  std::vector<std::pair<std::string, std::vector<double>>> curves;
   std::printf("\n%-14s %9s   95 %% interval      %s\n", "method", "top-1", "chosen on validation");
   for (const tv_app::DemoMethod& method : study.methods) {
     std::vector<Index> truth;
@@ -77,15 +61,15 @@ void run(const tv_app::DemoSettings& settings, const tv_app::CommonOptions& comm
     report::AccuracyRow row = report::accuracy_row(method.name, accuracy);
     row.note = method.chosen;
     page.accuracy.push_back(row);
-    if (!method.curve.empty()) curves.emplace_back(method.name, method.curve);
+    if (!method.curve.empty()) curves.emplace_back(method.name, losses(method.curve));
     std::printf("%-14s %8.2f%%   %.2f%% to %.2f%%   %s\n", method.name.c_str(), 100 * accuracy.value(),
                 100 * interval.low, 100 * interval.high, method.chosen.c_str());
     Json& entry = results["metrics"]["test"][method.name] = Json::object();
     tv_app::add_metric(entry, "top1", accuracy);
     entry["interval95"] = {interval.low, interval.high};
   }
-  page.curves.push_back(
-      {loss_chart("Learning classes 5-9", curves), "Total loss of each step on all labelled images."});
+  page.curves.push_back(tv_app::step_curves("Learning classes 5-9", "training loss", curves,
+                                            "Total loss of each step on all labelled images."));
   std::printf("\nexact McNemar tests\n");
   for (std::size_t a = 0; a < hits.size(); ++a)
     for (std::size_t b = a + 1; b < hits.size(); ++b) {
@@ -101,12 +85,10 @@ void run(const tv_app::DemoSettings& settings, const tv_app::CommonOptions& comm
                                         {"p_exact", test.exact}});
     }
   for (const tv_app::DemoMethod& method : study.methods) page.galleries.push_back(mistakes(method, *study.target, 12));
-  for (const auto& [key, value] : config.items())
-    page.configuration.push_back({key, value.is_string() ? value.get<std::string>() : value.dump()});
+  page.configuration = tv_app::name_values(config);
   results["digests"] = {{"split", study.split_digest}};
   page.digests = {{"split", study.split_digest}};
-  for (const auto& [key, value] : results["environment"].items())
-    page.environment.push_back({key, value.is_string() ? value.get<std::string>() : value.dump()});
+  page.environment = tv_app::name_values(results["environment"]);
   results["all_fits_converged"] = study.all_fits_converged;
   results.write(common.out);
   const std::string path = common.out + "/report.html";
@@ -139,7 +121,8 @@ int main(int argc, char** argv) {
   app.add_option("--batch", settings.batch, "images per pretraining step")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  tv_app::add_common_options(app, common, "folder for report.html and results.json");
+  tv_app::add_log_options(app, settings.log);
+  tv_app::add_common_options(app, common, "folder for report.html, results.json and the trainings' logs");
   return tv_app::run_app(app, "tv_demo", common, argc, argv,
                          [&](const Json& config) { run(settings, common, config); });
 }

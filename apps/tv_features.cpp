@@ -21,28 +21,29 @@ void run(const Options& options, const Json& config) {
   const std::string weights_digest = tv_app::load_network(*network, options.network);
   network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
-  const auto data = tv_app::read_data(options.data, options.network.decoder, options.out, options.quiet);
-  const auto table = tv_app::compute_features(*network, weights_digest, data.dataset, preprocessing, options.batch,
+  auto data = tv_app::read_data(options.data, options.network.decoder, options.out, options.quiet);
+  const auto table = tv_app::compute_features(*network, weights_digest, data, preprocessing, options.batch,
                                               options.data.skip_bad, options.out, options.quiet);
-  results["digests"] = {{"weights", weights_digest},
-                        {"split", data.split_digest},
-                        {"preprocessing", sha256_hex(preprocessing.text())},
-                        {"features", table.key}};
-  results["environment"]["decoder"] = data.dataset->decoder();
+  tv_app::leave_out(data, table.skipped());
+  results["digests"] = {
+      {"weights", weights_digest}, {"preprocessing", sha256_hex(preprocessing.text())}, {"features", table.key}};
+  tv_app::record_data(results, data);
+  results["network"] = network->options().text();
   results["features"] = {
       {"examples", table.features.dim(0)}, {"size", table.features.dim(1)}, {"from_cache", table.cached}};
-  if (!data.coverage.empty()) results["coverage"] = data.coverage;
   results.lap("features");
   results.write(options.out);
   std::printf("%s %lld x %lld features%s\n", table.key.substr(0, 16).c_str(),
               static_cast<long long>(table.features.dim(0)), static_cast<long long>(table.features.dim(1)),
               table.cached ? ", from the cache" : "");
+  tv_app::report_coverage(data);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
+  options.data.multi_label = true;  // features need no labels; those in the file are the first classes shown
   CLI::App app(
       "tv_features: penultimate features of every image of a data set, cached by a digest of all they depend on");
   tv_app::add_network_options(app, options.network, true);

@@ -48,10 +48,11 @@ void probe(const Options& options, const Json& config) {
   const std::string weights_digest = tv_app::load_network(*network, options.network);
   network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
-  const auto data = tv_app::read_data(options.data, options.network.decoder, options.out, options.quiet);
-  const auto table = tv_app::compute_features(*network, weights_digest, data.dataset, preprocessing, options.batch,
-                                              options.data.skip_bad,
-                                              options.cache.empty() ? options.out : options.cache, options.quiet);
+  auto data = tv_app::read_data(options.data, options.network.decoder, options.out, options.quiet);
+  const auto table =
+      tv_app::compute_features(*network, weights_digest, data, preprocessing, options.batch, options.data.skip_bad,
+                               options.cache.empty() ? options.out : options.cache, options.quiet);
+  tv_app::leave_out(data, table.skipped());
   results.lap("features");
 
   const auto [train, train_labels] = table.select(data.split.train);
@@ -71,12 +72,10 @@ void probe(const Options& options, const Json& config) {
   const ProbePoint& chosen = result.path[result.chosen];
   report({result.refit, chosen.top1, chosen.mean_per_class}, "refit");
 
-  results["digests"] = {{"weights", weights_digest},
-                        {"split", data.split_digest},
-                        {"preprocessing", sha256_hex(preprocessing.text())},
-                        {"features", table.key}};
-  results["environment"]["decoder"] = data.dataset->decoder();
-  if (!data.coverage.empty()) results["coverage"] = data.coverage;
+  results["digests"] = {
+      {"weights", weights_digest}, {"preprocessing", sha256_hex(preprocessing.text())}, {"features", table.key}};
+  tv_app::record_data(results, data);
+  results["network"] = network->options().text();
   for (const ProbePoint& p : result.path) {
     Json fit = fit_json(p.fit);
     fit["validation_top1"] = p.top1;

@@ -126,7 +126,7 @@ int main(int argc, char** argv) {
   one->add_option("network,--network", options.network, network_list())->required();
   one->add_option("--dot", options.dot, "write the graph here, in Graphviz's language");
   one->add_option("--classes", options.structure.classes, "0: as the public weights")->capture_default_str();
-  one->add_option("--width", options.structure.width, "width multiplier (MobileNets)")
+  one->add_option("--width", options.structure.width, "width multiplier (MobileNets, BN-Inception, Inception v3)")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   one->add_option("--image-size", options.structure.image_size, "side of the images; 0: the network's own")

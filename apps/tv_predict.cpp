@@ -4,6 +4,7 @@
 
 #include "common/app.hpp"
 #include "common/network_weights.hpp"
+#include "common/predictions.hpp"
 #include "common/progress.hpp"
 #include "tinyvision/data/datasets/image_folder.hpp"
 #include "tinyvision/stats/top_k.hpp"
@@ -22,10 +23,11 @@ struct Options : tv_app::CommonOptions {
   bool skip_bad = false;
 };
 
-/// labels.tsv: a header, then lines "photo <tab> wnid <tab> 0-based class index"; returns photo -> class index. Throws
-/// UsageError for an index outside [0, classes).
-std::map<std::string, Index> read_labels(const std::string& path, Index classes) {
+/// labels.tsv: a header, then lines "photo <tab> wnid <tab> 0-based class index"; returns photo -> class index, and puts the
+/// wnids in the place of their classes' `names`. Throws UsageError for an index that has no name.
+std::map<std::string, Index> read_labels(const std::string& path, std::vector<std::string>& names) {
   std::map<std::string, Index> labels;
+  const auto classes = static_cast<Index>(names.size());
   std::istringstream in(read_file(path));
   std::string line;
   std::getline(in, line);
@@ -41,6 +43,7 @@ std::map<std::string, Index> read_labels(const std::string& path, Index classes)
     labels[photo] = std::stoll(index);
     if (labels[photo] >= classes)
       fail_usage("labels", path, ":", number, ": class index ", index, " is outside [0, ", classes, ")");
+    names[static_cast<std::size_t>(labels[photo])] = wnid;
   }
   return labels;
 }
@@ -52,8 +55,10 @@ void predict(const Options& options, const Json& config) {
   network->to(compute_device());
   const auto preprocessing = tv_app::preprocessing_of(options.network, *network, options.crop);
   const Index background = network->has_background_class() ? 1 : 0;
+  std::vector<std::string> names;
+  for (Index c = 0; c < classes - background; ++c) names.push_back(concat_text("class ", c));
   std::map<std::string, Index> labels;
-  if (!options.labels.empty()) labels = read_labels(options.labels, classes - background);
+  if (!options.labels.empty()) labels = read_labels(options.labels, names);
   const std::shared_ptr<const data::Dataset> photos =
       data::read_flat_folder(options.photos, data::parse_decoder(options.network.decoder));
   std::vector<Index> all(static_cast<std::size_t>(photos->size()));
@@ -71,6 +76,7 @@ void predict(const Options& options, const Json& config) {
   const bool to_stdout = options.json == "-";
   Index top1 = 0, top5 = 0;
   Json list = Json::array();
+  std::vector<tv_app::Prediction> rows;
   for (Index i = 0; i < scores.logits.rows(); ++i) {
     const std::string name = photos->path(scores.indices[static_cast<std::size_t>(i)]);
     const std::vector<stats::Prediction> best = stats::top_k(scores.logits, i, 5);
@@ -86,7 +92,10 @@ void predict(const Options& options, const Json& config) {
       top1 += k == 0;
       ++top5;
     }
-    if (label != labels.end()) photo["label"] = label->second;
+    if (label != labels.end()) {
+      photo["label"] = label->second;
+      rows.push_back({name, label->second, best.front().index - background, best.front().probability});
+    }
     list.push_back(photo);
   }
   if (!labels.empty() && !to_stdout)
@@ -101,7 +110,10 @@ void predict(const Options& options, const Json& config) {
   if (options.out.empty()) return;
   results["digests"] = {{"weights", weights_digest}, {"preprocessing", sha256_hex(preprocessing.text())}};
   results["environment"]["decoder"] = photos->decoder();
+  results["classes"] = names;
+  results["background_class"] = background == 1;
   if (!labels.empty()) {
+    tv_app::write_predictions(options.out, rows);
     const double n = static_cast<double>(scores.logits.rows());
     results["metrics"]["test"] = {{"top1", static_cast<double>(top1) / n},
                                   {"top5", static_cast<double>(top5) / n},
@@ -126,6 +138,6 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--batch", options.batch, "photos per batch")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_flag("--skip-bad", options.skip_bad, "name, count and skip unreadable photos instead of failing");
-  tv_app::add_common_options(app, options, "folder for results.json");
+  tv_app::add_common_options(app, options, "folder for results.json and, with --labels, predictions.csv");
   return tv_app::run_app(app, "tv_predict", options, argc, argv, [&](const Json& config) { predict(options, config); });
 }

@@ -1,4 +1,6 @@
 // tv_weights: the public checkpoints of the networks: list them, fetch them, check what was fetched, import it.
+#include <optional>
+
 #include "common/app.hpp"
 #include "common/archive.hpp"
 #include "common/conversion.hpp"
@@ -91,23 +93,21 @@ void import_weights(const Options& options) {
     fail_usage("weights", path, ": is not there; tv_weights fetch ", weights.name, " fetches it");
   tv_app::FirstUseDigests digests(options.folder);
   check_file(options, weights, digests);
-  const bool archive = weights.format.ends_with("in tar.gz");
-  if (archive) tv_app::unpack_archive(path, folder + "/unpacked");
+  std::optional<tv_app::UnpackedArchive> unpacked;
+  if (weights.format.ends_with("in tar.gz")) unpacked.emplace(path, options.quiet);
   tv_app::Conversion c;
   c.network.network = weights.network;
-  c.network.weights = archive ? tv_app::checkpoint_below(folder + "/unpacked") : path;
+  c.network.weights = unpacked ? tv_app::checkpoint_below(unpacked->folder()) : path;
   const std::string publisher(weights.name.substr(0, weights.name.find('/')));
   if (publisher != "slim") {
     c.map = tv_app::find_name_map(options.maps, publisher, c.network.network);
   } else {  // our names; TF-Slim's own settings
-    const NetworkOptions slim = tf_slim_options(c.network.network);
-    c.network.bn_scale = *slim.bn_scale ? "on" : "off";
-    c.network.auxiliary_head = slim.auxiliary_head;
+    c.network.preset = "tf_slim";
+    c.network.auxiliary_head = tf_slim_options(c.network.network).auxiliary_head;
   }
   c.output = folder + "/" + c.network.network + ".safetensors";
   c.quiet = options.quiet;
   const tv_app::Converted converted = tv_app::convert(c);
-  if (archive) std::filesystem::remove_all(folder + "/unpacked");
   std::printf("%s  %s\n", converted.output.c_str(), c.output.c_str());
 }
 

@@ -1,15 +1,21 @@
-// Times permutation tests and t-SNE.
+// Times permutation tests, t-SNE and the tests that have a twin in SciPy.
 //
 //   tv_bench_stats permutation FILE [--threads T] [--permutations B]     FILE: first, second (u8), labels (i64), all [n]
 //   tv_bench_stats tsne FILE [--threads T] [--theta A] [--iterations I]  FILE: features [n, d]
 //                  [--perplexity P] [--embedding OUT]
+//   tv_bench_stats tests FILE [--threads T]          FILE: x, y, p (f64 [n]), small_x, small_y (f64, some dozen values)
 // FILE is what bench/peers/stats_bench.py writes; that script runs this program and its peers in turn. Prints one line
 // `name value` per measurement.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "tinyvision/checkpoint/safetensors.hpp"
+#include "tinyvision/stats/linear_fit.hpp"
+#include "tinyvision/stats/multiple_testing.hpp"
+#include "tinyvision/stats/paired_tests.hpp"
 #include "tinyvision/stats/permutation_test.hpp"
 #include "tinyvision/stats/tsne.hpp"
 
@@ -64,8 +70,49 @@ void embed(const Safetensors& file, const stats::TsneOptions& options, const std
   std::fclose(csv);
 }
 
+/// Seconds of one call, median of five runs of at least 50 ms, and the number that it gives.
+template <class Call>
+void report_call(const char* name, Call&& call) {
+  std::vector<double> seconds;
+  double result = 0;
+  for (int round = 0; round < 6; ++round) {  // the first warms up
+    Index calls = 0;
+    const double start = now();
+    double passed = 0;
+    do {
+      result = call();
+      ++calls;
+      passed = now() - start;
+    } while (passed < 0.05);
+    if (round > 0) seconds.push_back(passed / static_cast<double>(calls));
+  }
+  std::sort(seconds.begin(), seconds.end());
+  std::printf("%s_seconds %.9f\n%s_result %.17g\n", name, seconds[2], name, result);
+}
+
+void tests(const Safetensors& file) {
+  const auto column = [&](const char* name) { return file.tensor(name).to_vector<double>(); };
+  const std::vector<double> x = column("x"), y = column("y"), p = column("p"), small_x = column("small_x"),
+                            small_y = column("small_y");
+  stats::SignedRankOptions exact, normal;
+  exact.method = stats::SignedRankMethod::exact;
+  normal.method = stats::SignedRankMethod::normal;
+  report_call("pearson", [&] { return stats::pearson(x, y).r; });
+  report_call("spearman", [&] { return stats::spearman(x, y).r; });
+  report_call("t_test", [&] { return stats::paired_t_test(x, y).t; });
+  report_call("wilcoxon_normal", [&] { return stats::wilcoxon_signed_rank(x, y, normal).p_value; });
+  report_call("wilcoxon_exact", [&] { return stats::wilcoxon_signed_rank(small_x, small_y, exact).p_value; });
+  report_call("benjamini_hochberg", [&] {
+    double sum = 0;
+    for (const double adjusted : stats::benjamini_hochberg(p)) sum += adjusted;
+    return sum;
+  });
+  const std::vector<double> grid{-2, -1, 0, 1, 2};
+  report_call("bootstrap_band", [&] { return stats::bootstrap_band(small_x, small_y, grid)[2].low; });
+}
+
 int run(int argc, char** argv) {
-  if (argc < 3) fail_usage("tv_bench_stats", "needs permutation or tsne, and a file");
+  if (argc < 3) fail_usage("tv_bench_stats", "needs permutation, tsne or tests, and a file");
   const std::string what = argv[1];
   const Safetensors file = load_safetensors(argv[2]);
   stats::PermutationOptions test;
@@ -95,6 +142,8 @@ int run(int argc, char** argv) {
     permutation(file, test);
   else if (what == "tsne")
     embed(file, tsne, out);
+  else if (what == "tests")
+    tests(file);
   else
     fail_usage("tv_bench_stats", "unknown measurement ", what);
   return 0;

@@ -2,11 +2,13 @@
 // Shift", ICML 2015, Figure 5. Names and settings are TF-Slim's, which calls it inception_v2 (scope InceptionV2).
 //
 // Against the paper: the first convolution is separable (depthwise with 8 filters per channel, then 1x1) and has a bias
-// and no batch norm; the pool projections of 4d and 4e have 96 channels, not 128.
+// and no batch norm; the pool projections of 4d and 4e have 96 channels, not 128. The width multiplier is TF-Slim's, with
+// its floor of 16 channels; the first layer then has min(channels / 3, 8) filters per channel.
 //
-// Parameters without logits: 10,163,224 (Table A.2 of Kornblith et al.: 10.2 million).
+// Parameters without logits at width 1: 10,163,224 (Table A.2 of Kornblith et al.: 10.2 million).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -22,15 +24,18 @@ class BnInception : public Network {
     const Scope root = scope("InceptionV2");
     const ConvDefaults defaults{
         .weights = Initialiser::variance_scaling_fan_in(2), .bn_decay = 0.9997, .bn_scale = bn_scale(false)};
-    first_ = SeparableConv(root / "Conv2d_1a_7x7", 7, 2, 3, 8, 64, Initialiser::trunc_normal(1));
-    stem_ = LayerSequence(root, 64, defaults,                                              // at 224 px:
-                          {max_pool("MaxPool_2a_3x3", 3, 2),                               // [N,56,56,64]
-                           conv("Conv2d_2b_1x1", 1, 64, {.weights = projection_weights}),  // [N,56,56,64]
-                           conv("Conv2d_2c_3x3", 3, 192),                                  // [N,56,56,192]
-                           max_pool("MaxPool_3a_3x3", 3, 2)});                             // [N,28,28,192]
-    Index channels = stem_.channels();
+    const double width = options.width;
+    Index channels = scaled_channels(64, width);
+    first_ = SeparableConv(root / "Conv2d_1a_7x7", 7, 2, 3, std::min<Index>(channels / 3, 8), channels,
+                           Initialiser::trunc_normal(1));
+    const BranchFigure stem{max_pool("MaxPool_2a_3x3", 3, 2),                               // at 224 px: [N,56,56,64]
+                            conv("Conv2d_2b_1x1", 1, 64, {.weights = projection_weights}),  // [N,56,56,64]
+                            conv("Conv2d_2c_3x3", 3, 192),                                  // [N,56,56,192]
+                            max_pool("MaxPool_3a_3x3", 3, 2)};                              // [N,28,28,192]
+    stem_ = LayerSequence(root, channels, defaults, scaled(stem, width));
+    channels = stem_.channels();
     for (const Row& row : table) {
-      modules_.push_back(module(root / row.name, channels, defaults, row));
+      modules_.emplace_back(root / row.name, channels, defaults, scaled(module(row), width));
       channels = modules_.back().channels();
     }
     feature_size_ = channels;
@@ -38,7 +43,7 @@ class BnInception : public Network {
                      defaults);
   }
 
-  Outputs forward(const Variable& images, const Context& context) const override {  // at 224 px:
+  Outputs forward(const Variable& images, const Context& context) const override {  // at 224 px, width 1:
     Outputs out;
     Variable x = prepare(images);
     context.record("input", x);
@@ -84,24 +89,21 @@ class BnInception : public Network {
   static inline const Initialiser reduction_weights = Initialiser::trunc_normal(0.09);
   static inline const Initialiser projection_weights = Initialiser::trunc_normal(0.1);
 
-  static InceptionModule module(const Scope& at, Index in, const ConvDefaults& defaults, const Row& row) {
+  static ModuleFigure module(const Row& row) {
     using figure::average_pool, figure::conv, figure::max_pool;
     const auto reduce = [](Index channels) {
       return conv("Conv2d_0a_1x1", 1, channels, {.weights = reduction_weights});
     };
     if (row.pool == Pool::pass)
-      return InceptionModule(at, in, defaults,
-                             {{reduce(row.reduce3), conv("Conv2d_1a_3x3", 3, row.threes, {.stride = 2})},
-                              {reduce(row.reduce_double), conv("Conv2d_0b_3x3", 3, row.doubles),
-                               conv("Conv2d_1a_3x3", 3, row.doubles, {.stride = 2})},
-                              {max_pool("MaxPool_1a_3x3", 3, 2)}});
-    return InceptionModule(
-        at, in, defaults,
-        {{conv("Conv2d_0a_1x1", 1, row.ones)},
-         {reduce(row.reduce3), conv("Conv2d_0b_3x3", 3, row.threes)},
-         {reduce(row.reduce_double), conv("Conv2d_0b_3x3", 3, row.doubles), conv("Conv2d_0c_3x3", 3, row.doubles)},
-         {row.pool == Pool::max ? max_pool("MaxPool_0a_3x3", 3) : average_pool("AvgPool_0a_3x3", 3),
-          conv("Conv2d_0b_1x1", 1, row.project, {.weights = projection_weights})}});
+      return {{reduce(row.reduce3), conv("Conv2d_1a_3x3", 3, row.threes, {.stride = 2})},
+              {reduce(row.reduce_double), conv("Conv2d_0b_3x3", 3, row.doubles),
+               conv("Conv2d_1a_3x3", 3, row.doubles, {.stride = 2})},
+              {max_pool("MaxPool_1a_3x3", 3, 2)}};
+    return {{conv("Conv2d_0a_1x1", 1, row.ones)},
+            {reduce(row.reduce3), conv("Conv2d_0b_3x3", 3, row.threes)},
+            {reduce(row.reduce_double), conv("Conv2d_0b_3x3", 3, row.doubles), conv("Conv2d_0c_3x3", 3, row.doubles)},
+            {row.pool == Pool::max ? max_pool("MaxPool_0a_3x3", 3) : average_pool("AvgPool_0a_3x3", 3),
+             conv("Conv2d_0b_1x1", 1, row.project, {.weights = projection_weights})}};
   }
 
   SeparableConv first_;

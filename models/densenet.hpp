@@ -21,7 +21,7 @@ TINYVISION_BEGIN
 class Densenet : public Network {
  public:
   /// `layers` is 121, 169 or 201. Throws UsageError otherwise.
-  Densenet(int layers, const NetworkOptions& options) : Network(concat_text("densenet", layers), options, 224) {
+  Densenet(int layers, const NetworkOptions& options) : Network(concat_text("densenet", layers), options, 224, 29) {
     const std::array<Index, 4> depths = depths_of(layers);
     bn_epsilon_ = 1.001e-5;
     const ConvDefaults defaults{.weights = Initialiser::glorot_uniform(),

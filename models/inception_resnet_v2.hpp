@@ -19,7 +19,7 @@ TINYVISION_BEGIN
 
 class InceptionResnetV2 : public Network {
  public:
-  explicit InceptionResnetV2(const NetworkOptions& options = {}) : Network("inception_resnet_v2", options, 299) {
+  explicit InceptionResnetV2(const NetworkOptions& options = {}) : Network("inception_resnet_v2", options, 299, 75) {
     using figure::conv, figure::max_pool;
     const Scope root = scope("InceptionResnetV2");
     const ConvDefaults defaults{.weights = Initialiser::glorot_uniform(),

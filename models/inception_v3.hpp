@@ -2,8 +2,9 @@
 // Figures 5 to 8. Names and settings are TF-Slim's (scope InceptionV3), irregular ones included.
 //
 // The paper draws more than one variant of its modules; these are TF-Slim's, whose weights are the public ones.
+// The width multiplier is TF-Slim's, with its floor of 16 channels.
 //
-// Parameters without logits and auxiliary head: 21,785,568 (Table A.2 of Kornblith et al.: 21.8 million).
+// Parameters without logits and auxiliary head at width 1: 21,785,568 (Table A.2 of Kornblith et al.: 21.8 million).
 #pragma once
 
 #include <string>
@@ -17,23 +18,23 @@ TINYVISION_BEGIN
 
 class InceptionV3 : public Network {
  public:
-  explicit InceptionV3(const NetworkOptions& options = {}) : Network("inception_v3", options, 299) {
+  explicit InceptionV3(const NetworkOptions& options = {}) : Network("inception_v3", options, 299, 75) {
     using figure::conv, figure::max_pool;
     const Scope root = scope("InceptionV3");
     const ConvDefaults defaults{
         .weights = Initialiser::variance_scaling_fan_in(2), .bn_decay = 0.9997, .bn_scale = bn_scale(false)};
     const ConvBatchNormOptions valid{.padding = Padding::valid()};
-    stem_ = LayerSequence(root, 3, defaults,                                      // at 299 px:
-                          {conv("Conv2d_1a_3x3", 3, 32, halving),                 // [N,149,149,32]
-                           conv("Conv2d_2a_3x3", 3, 32, valid),                   // [N,147,147,32]
-                           conv("Conv2d_2b_3x3", 3, 64),                          // [N,147,147,64]
-                           max_pool("MaxPool_3a_3x3", 3, 2, Padding::valid()),    // [N,73,73,64]
-                           conv("Conv2d_3b_1x1", 1, 80, valid),                   // [N,73,73,80]
-                           conv("Conv2d_4a_3x3", 3, 192, valid),                  // [N,71,71,192]
-                           max_pool("MaxPool_5a_3x3", 3, 2, Padding::valid())});  // [N,35,35,192]
+    const BranchFigure stem{conv("Conv2d_1a_3x3", 3, 32, halving),                // at 299 px: [N,149,149,32]
+                            conv("Conv2d_2a_3x3", 3, 32, valid),                  // [N,147,147,32]
+                            conv("Conv2d_2b_3x3", 3, 64),                         // [N,147,147,64]
+                            max_pool("MaxPool_3a_3x3", 3, 2, Padding::valid()),   // [N,73,73,64]
+                            conv("Conv2d_3b_1x1", 1, 80, valid),                  // [N,73,73,80]
+                            conv("Conv2d_4a_3x3", 3, 192, valid),                 // [N,71,71,192]
+                            max_pool("MaxPool_5a_3x3", 3, 2, Padding::valid())};  // [N,35,35,192]
+    stem_ = LayerSequence(root, 3, defaults, scaled(stem, options.width));
     Index channels = stem_.channels();
     const auto add = [&](const std::string& name, const ModuleFigure& figure) {
-      modules_.push_back({name, InceptionModule(root / name, channels, defaults, figure)});
+      modules_.push_back({name, InceptionModule(root / name, channels, defaults, scaled(figure, options.width))});
       channels = modules_.back().module.channels();
     };
     add("Mixed_5b", figure5(32));                                    // [N,35,35,256]
@@ -51,14 +52,16 @@ class InceptionV3 : public Network {
     ConvDefaults of_head_logits = defaults;
     of_head_logits.weights = Initialiser::trunc_normal(0.001);
     if (options.auxiliary_head)
-      head_ = AuxiliaryHead(
-          (root / "AuxLogits").in_group(ParameterGroup::aux), map_of_head(), options.classes, defaults,
-          {"AvgPool_1a_5x5", "Conv2d_2a_5x5", "Conv2d_2b_1x1", Initialiser::trunc_normal(0.01)}, of_head_logits, true);
+      head_ =
+          AuxiliaryHead((root / "AuxLogits").in_group(ParameterGroup::aux), map_of_head(), options.classes, defaults,
+                        {"AvgPool_1a_5x5", "Conv2d_2a_5x5", "Conv2d_2b_1x1", Initialiser::trunc_normal(0.01),
+                         scaled_channels(128, options.width), scaled_channels(768, options.width)},
+                        of_head_logits, true);
     logits_ = Logits((root / "Logits").in_group(ParameterGroup::logits) / "Conv2d_1c_1x1", channels, options.classes,
                      defaults);
   }
 
-  Outputs forward(const Variable& images, const Context& context) const override {  // at 299 px:
+  Outputs forward(const Variable& images, const Context& context) const override {  // at 299 px, width 1:
     Outputs out;
     Variable x = prepare(images), head_map;
     context.record("input", x);

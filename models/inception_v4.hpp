@@ -16,7 +16,7 @@ TINYVISION_BEGIN
 
 class InceptionV4 : public Network {
  public:
-  explicit InceptionV4(const NetworkOptions& options = {}) : Network("inception_v4", options, 299) {
+  explicit InceptionV4(const NetworkOptions& options = {}) : Network("inception_v4", options, 299, 75) {
     using figure::conv;
     const Scope root = scope("InceptionV4");
     const ConvDefaults defaults{

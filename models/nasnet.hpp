@@ -28,7 +28,7 @@ class NasnetA : public Network {
   enum class Size { mobile, large };
 
   NasnetA(Size size, const NetworkOptions& options)
-      : Network(plan_of(size).name, options, plan_of(size).image_size), plan_(plan_of(size)) {
+      : Network(plan_of(size).name, options, plan_of(size).image_size, 3), plan_(plan_of(size)) {
     bn_epsilon_ = 1e-3;
     const ConvDefaults defaults{.weights = Initialiser::variance_scaling_fan_out(2),
                                 .l2_slim = plan_.l2_slim,

@@ -18,6 +18,9 @@ struct NetworkEntry {
   bool has_auxiliary_head = false;
   bool drops_paths = false;        ///< has drop path
   double slim_drop_path_keep = 1;  ///< TF-Slim's
+  bool scales_width = false;       ///< has a width multiplier
+  double own_width = 1;            ///< the width that the name stands for
+  bool has_public_layout = false;  ///< is published with strides of its own (NetworkOptions::public_layout)
 };
 
 TINYVISION_END

@@ -44,7 +44,7 @@ inline const NetworkEntry& network_entry(const std::string& name) {
 }
 
 /// A network by its name; parameters are zero until initialised or loaded. Throws UsageError for an unknown name and for a
-/// regulariser that the network does not have.
+/// regulariser, width or layout that the network does not have.
 inline std::shared_ptr<Network> make_network(const std::string& name, const NetworkOptions& options = {}) {
   const NetworkEntry& entry = network_entry(name);
   if (options.auxiliary_head && !entry.has_auxiliary_head) fail_usage("network", name, " has no auxiliary head");
@@ -52,6 +52,10 @@ inline std::shared_ptr<Network> make_network(const std::string& name, const Netw
     fail_usage("network", name, " has no dropout, so it cannot keep a share of ", options.dropout_keep);
   if (options.drop_path_keep != 1 && !entry.drops_paths)
     fail_usage("network", name, " drops no paths, so it cannot keep a share of ", options.drop_path_keep);
+  if (options.width != 1 && options.width != entry.own_width && !entry.scales_width)
+    fail_usage("network", name, " has no width multiplier, so it cannot have ", options.width, " of its width");
+  if (options.public_layout && !entry.has_public_layout)
+    fail_usage("network", name, " has one layout: the public one is that of the ResNets' checkpoints");
   return entry.make(options);
 }
 

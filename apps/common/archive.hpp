@@ -1,42 +1,49 @@
 // Checkpoints in .tar.gz archives, as TF-Slim publishes them.
 #pragma once
 
-#include <spawn.h>
-#include <sys/wait.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <cstdio>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
-#include "tinyvision/core/error.hpp"
+#include "common/interrupt.hpp"
 #include "tinyvision/core/text.hpp"
-
-extern char** environ;
+#include "tinyvision/data/archive/unpack.hpp"
 
 namespace tv_app {
 
-/// Unpacks a compressed tar archive into `folder`, which is emptied first. The system's tar does it: it refuses paths that
-/// lead out of the folder. Throws UsageError naming the archive when it cannot be unpacked.
-inline void unpack_archive(const std::string& path, const std::string& folder) {
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  std::vector<std::string> words{"tar",    "--extract", "--gzip",      "--no-same-owner",
-                                 "--file", path,        "--directory", folder};
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  pid_t child = 0;
-  if (const int error = ::posix_spawnp(&child, "tar", nullptr, nullptr, arguments.data(), environ); error != 0)
-    tinyvision::fail("archive", "tar could not be started: ", std::strerror(error));
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) tinyvision::fail("archive", "tar: ", std::strerror(errno));
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    tinyvision::fail_usage("archive", path, ": tar could not unpack it");
-}
+/// An archive unpacked beside itself for as long as this lives. What unpack() refuses (links, names that leave the folder,
+/// more bytes than the disk has, damage) is a UsageError naming archive and member; nothing stays on any way out.
+class UnpackedArchive {
+ public:
+  UnpackedArchive(const std::string& path, bool quiet) : folder_(tinyvision::data::unpack_folder(path)) {
+    remove();  // what a killed program left may be half a checkpoint
+    tinyvision::data::UnpackOptions options;
+    options.announce = [&](const std::string& plan) {
+      if (!quiet) std::fprintf(stderr, "%s\n", plan.c_str());
+    };
+    options.should_stop = interrupted;
+    try {
+      tinyvision::data::unpack(path, options);
+    } catch (const tinyvision::data::UnpackStopped& stop) {
+      throw Interrupted(stop.what());
+    }
+  }
+  ~UnpackedArchive() { remove(); }
+  UnpackedArchive(const UnpackedArchive&) = delete;
+  UnpackedArchive& operator=(const UnpackedArchive&) = delete;
+
+  const std::string& folder() const { return folder_; }
+
+ private:
+  void remove() const {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  std::string folder_;
+};
 
 /// The one TensorFlow checkpoint below `folder`: the prefix of an .index file, or a single .ckpt file. Throws UsageError
 /// naming the folder and what is there otherwise.
@@ -45,7 +52,7 @@ inline std::string checkpoint_below(const std::string& folder) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     if (!entry.is_regular_file()) continue;
     const std::string path = entry.path().string();
-    all.push_back(path.substr(folder.size() + 1));
+    if (entry.path().filename().string().front() != '.') all.push_back(path.substr(folder.size() + 1));
     if (path.ends_with(".index")) bundles.push_back(path.substr(0, path.size() - std::string(".index").size()));
     if (path.ends_with(".ckpt")) files.push_back(path);
   }

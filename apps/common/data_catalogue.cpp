@@ -6,11 +6,11 @@
 #include <fstream>
 #include <vector>
 
+#include "common/data_sets.hpp"
 #include "common/interrupt.hpp"
 #include "common/progress.hpp"
 #include "tinyvision/core/digest.hpp"
 #include "tinyvision/core/md5.hpp"
-#include "tinyvision/data/datasets/registry.hpp"
 
 namespace tv_app {
 
@@ -54,6 +54,7 @@ Json list_data_sets() {
                    {"metric", to_string(info.metric)},
                    {"download_bytes", bytes}});
   }
+  for (const auto& [name, what] : unlisted_data_sets()) std::printf("besides %s: %s\n", name.c_str(), what.c_str());
   return all;
 }
 

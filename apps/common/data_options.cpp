@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "common/data_sets.hpp"
 #include "common/interrupt.hpp"
@@ -65,11 +66,31 @@ data::Split choose_split(const DataChoice& choice, const data::OfficialData& dat
   return split;
 }
 
+/// Digests of the files of `dataset`, kept beside what the run keeps anyway.
+std::shared_ptr<data::ContentDigests> digests_of(const DataChoice& choice,
+                                                 const std::shared_ptr<const data::Dataset>& dataset,
+                                                 const std::string& out, bool quiet) {
+  data::ContentDigestOptions options;
+  const std::filesystem::path folder(choice.image_cache.empty() ? out : choice.image_cache);
+  if (!choice.image_cache.empty()) ensure_writable_folder(choice.image_cache);
+  if (!folder.empty()) options.kept = (folder / "data_digests.tsv").string();
+  options.skip_bad = choice.skip_bad;
+  const auto progress = std::make_shared<std::optional<Progress>>();
+  options.progress = [progress, quiet](Index done, Index total) {
+    if (!*progress) progress->emplace("digest of the data (files)", total, quiet, 0);
+    (*progress)->update(done);
+    if (done == total) progress->reset();
+  };
+  options.should_stop = interrupted;
+  return std::make_shared<data::ContentDigests>(dataset, std::move(options));
+}
+
 std::shared_ptr<const data::Dataset> cached(const DataChoice& choice, std::shared_ptr<const data::Dataset> dataset,
-                                            bool quiet) {
+                                            data::ContentDigests& contents, bool quiet) {
   if (choice.image_cache.empty()) return dataset;
   std::optional<Progress> progress;
   data::PixelCacheOptions options;
+  options.content = contents.of_all();
   options.announce = [](const std::string& plan) { std::fprintf(stderr, "%s\n", plan.c_str()); };
   options.progress = [&](Index done, Index total) {
     if (!progress) progress.emplace("image cache", total, quiet, 0);
@@ -87,23 +108,66 @@ std::shared_ptr<const data::Dataset> cached(const DataChoice& choice, std::share
 }  // namespace
 
 LabelledData read_data(const DataChoice& choice, const std::string& decoder, const std::string& out, bool quiet) {
-  const data::OfficialData data = read_data_set(choice.dataset, choice.folder,
-                                                {.allow_partial = choice.allow_partial,
-                                                 .decoder = data::parse_decoder(decoder),
-                                                 .part = choice.part,
-                                                 .crop_banner = choice.crop_banner},
-                                                quiet, choice.classes);
+  const data::DatasetEntry* const entry = data::find_dataset(choice.dataset);
+  if (!choice.multi_label && entry != nullptr && entry->info->metric == data::Metric::voc_ap11)
+    fail_usage("data", choice.dataset,
+               ": its images show several classes each, and the programs do not train multi-label classifiers yet; "
+               "tv_features computes their features");
   LabelledData result;
-  result.coverage = data.coverage();
+  result.official = read_data_set(choice.dataset, choice.folder,
+                                  {.allow_partial = choice.allow_partial,
+                                   .decoder = data::parse_decoder(decoder),
+                                   .part = choice.part,
+                                   .crop_banner = choice.crop_banner},
+                                  quiet, choice.classes);
+  const std::shared_ptr<const data::Dataset> dataset = result.official.dataset;
+  result.coverage = result.official.coverage();
   if (!result.coverage.empty()) std::fprintf(stderr, "%s: %s\n", choice.dataset.c_str(), result.coverage.c_str());
-  result.split = choose_split(choice, data);
+  result.split = choose_split(choice, result.official);
   if (result.split.validation.empty())
-    result.split = data::carve_validation(result.split, data.dataset->labels(), choice.validation, choice.split_seed);
+    result.split = data::carve_validation(result.split, dataset->labels(), choice.validation, choice.split_seed);
   result.split_digest =
-      out.empty() ? data::split_digest(result.split, *data.dataset)
-                  : data::write_split((std::filesystem::path(out) / "split.tsv").string(), result.split, *data.dataset);
-  result.dataset = cached(choice, data.dataset, quiet);
+      out.empty() ? data::split_digest(result.split, *dataset)
+                  : data::write_split((std::filesystem::path(out) / "split.tsv").string(), result.split, *dataset);
+  result.contents = digests_of(choice, dataset, out, quiet);
+  try {
+    std::vector<Index> used = result.train_and_validation();
+    used.insert(used.end(), result.split.test.begin(), result.split.test.end());
+    result.data_digest = result.contents->of(std::move(used));
+    result.dataset = cached(choice, dataset, *result.contents, quiet);
+  } catch (const data::ContentDigestStopped& stop) {
+    throw Interrupted(stop.what());
+  }
   return result;
+}
+
+void leave_out(LabelledData& data, const std::vector<Index>& unreadable) {
+  const std::set<Index> out(unreadable.begin(), unreadable.end());
+  data.skipped = static_cast<Index>(out.size());
+  if (out.empty()) return;
+  data::OfficialData left = data.official;
+  const auto remove = [&](std::vector<Index>& part, Index& found) {
+    found -= static_cast<Index>(std::erase_if(part, [&](Index i) { return out.contains(i); }));
+  };
+  remove(left.split.train, left.found.train);
+  remove(left.split.validation, left.found.validation);
+  remove(left.split.test, left.found.test);
+  std::set<Index> classes;
+  for (Index i = 0; i < left.dataset->size(); ++i)
+    if (!out.contains(i))
+      for (const Index c : left.dataset->classes_of(i)) classes.insert(c);
+  left.classes_found = static_cast<Index>(classes.size());
+  const std::string what = left.coverage();
+  data.coverage = what + (what.empty() ? "" : "; ") + concat_text("unreadable images left out: ", out.size());
+}
+
+void record_data(Results& results, const LabelledData& data) {
+  results["digests"]["split"] = data.split_digest;
+  results["digests"]["data"] = data.data_digest;
+  results["environment"]["decoder"] = data.dataset->decoder();
+  results["classes"] = data.dataset->class_names();
+  results["skipped"] = data.skipped;
+  if (!data.coverage.empty()) results["coverage"] = data.coverage;
 }
 
 void report_coverage(const LabelledData& data) {

@@ -19,12 +19,24 @@ using namespace tinyvision;
 std::vector<std::string> data_set_names() {
   std::vector<std::string> names;
   for (const data::DatasetEntry& entry : data::dataset_registry()) names.emplace_back(entry.info->name);
-  names.insert(names.end(), {"fashion_mnist", "image_folder"});
+  for (const auto& [name, what] : unlisted_data_sets()) names.push_back(name);
   return names;
 }
 
+const std::map<std::string, std::string>& unlisted_data_sets() {
+  static const std::map<std::string, std::string> sets{
+      {"fashion_mnist", "read from the files of Debian's package dataset-fashion-mnist"},
+      {"image_folder", "any folder with one folder of images per class"}};
+  return sets;
+}
+
+bool is_unlisted_data_set(const std::string& name) { return unlisted_data_sets().contains(name); }
+
 const data::DatasetEntry& published_data_set(const std::string& name) {
   const data::DatasetEntry* const entry = data::find_dataset(name);
+  if (is_unlisted_data_set(name))
+    fail_usage("data", name, " has no official files that tv_data knows (it is ", unlisted_data_sets().at(name),
+               "); verify, split, subset and sheet take it");
   if (entry == nullptr)
     fail_usage("data", "no published data set '", name, "'", suggestion(name, data_set_names(), 3),
                "; tv_data list names them");

@@ -1,6 +1,7 @@
 // Data sets by name, wherever their files lie: what the programs share in finding and opening them.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,10 +10,15 @@
 
 namespace tv_app {
 
-/// Names of all data sets: the published ones, then fashion_mnist and image_folder.
+/// Names of all data sets: the published ones, then the unlisted ones.
 std::vector<std::string> data_set_names();
 
-/// The published data set of that name. Throws UsageError with the nearest names for others.
+/// Data sets that can be read, but are not held to official files and counts, with what they are: fashion_mnist and
+/// image_folder.
+const std::map<std::string, std::string>& unlisted_data_sets();
+bool is_unlisted_data_set(const std::string& name);
+
+/// The published data set of that name. Throws UsageError with the nearest names for others, and saying so for unlisted ones.
 const tinyvision::data::DatasetEntry& published_data_set(const std::string& name);
 
 /// The files of a published data set in `path` (a folder, or an archive). Compressed archives are unpacked once, which is

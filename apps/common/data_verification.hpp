@@ -23,8 +23,9 @@ struct Verification {
 
 /// Looks at everything without the network: official archives that are there (size, MD5, SHA-256), official counts,
 /// classes, and every image: decoded, its format beside the one that its suffix claims, digests where the data set lists
-/// them. A problem is what makes a result differ: a wrong digest, a missing or unreadable image. A remark (a PNG called
-/// .jpg, a grey image) does not. Throws UsageError when the data set cannot be read at all.
+/// them, annotations of VOC 2007 beside lists and images. A problem is what makes a result differ: a wrong digest, a missing or
+/// unreadable image, an archive or a list that cannot be read (then the report ends there). A remark (a PNG called .jpg, a
+/// grey image, a photo that is listed twice) does not. Throws UsageError for unknown names and where there is nothing.
 Verification verify_data_set(const VerificationChoice& choice);
 
 /// The findings on stdout, at most `most` lines of each kind.

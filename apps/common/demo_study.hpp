@@ -2,6 +2,7 @@
 // labels.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "common/app.hpp"
 #include "common/network_weights.hpp"
 #include "common/progress.hpp"
+#include "common/training_log.hpp"
 #include "tinyvision/data/datasets/fashion_mnist.hpp"
 #include "tinyvision/data/split.hpp"
 #include "tinyvision/train/fine_tune.hpp"
@@ -20,6 +22,7 @@ struct DemoSettings {
   std::string data = tinyvision::data::fashion_mnist_folder;
   double width = 0.25;
   tinyvision::Index labels_per_class = 20, pretrain_steps = 2800, target_steps = 200, batch = 64;
+  LogChoice log;
 };
 
 /// One way to learn the target classes.
@@ -80,8 +83,18 @@ class DemoStudy {
     return network;
   }
 
+  /// "fine-tuned, learning rate 0.01" -> "fine-tuned-learning-rate-0.01".
+  static std::string folder_name(const std::string& label) {
+    std::string name;
+    for (const char c : label)
+      if (c != ',') name += c == ' ' ? '-' : c;
+    return name;
+  }
+
+  /// For a training of `network`, which gets a log of its own, "<out>/log/<label>".
   tinyvision::FineTuneOptions options(const std::string& label, tinyvision::Index steps, tinyvision::Index batch,
-                                      double lr, tinyvision::Index examples) {
+                                      double lr, tinyvision::Index examples,
+                                      const std::shared_ptr<tinyvision::Network>& network) {
     using namespace tinyvision;
     FineTuneOptions o;
     const double steps_per_epoch = std::max(1.0, static_cast<double>(examples / batch));
@@ -92,9 +105,15 @@ class DemoStudy {
     o.run.steps = steps;
     o.run.should_stop = interrupted;
     progress_ = std::make_unique<Progress>(label, steps, common_.quiet);
-    o.run.on_step = [this](Index done, const StepResult&) { progress_->update(done); };
     o.batch_size = batch;
     o.preprocessing = preprocessing();
+    const std::filesystem::path folder = std::filesystem::path(common_.out) / "log" / folder_name(label);
+    log_ = std::make_unique<TrainingLog>(settings_.log, folder.string(), steps, network, o.preprocessing.normalisation);
+    o.run.on_batch = [this](Index step, const data::Batch& images) { log_->before_step(step, images); };
+    o.run.on_step = [this](Index done, const StepResult& step) {
+      log_->after_step(done, step);
+      progress_->update(done);
+    };
     o.augmentation.mode = data::Augmentation::shift_flip;
     o.crops = {1};
     o.evaluation_batch = 250;
@@ -105,16 +124,30 @@ class DemoStudy {
     if (interrupted()) throw Interrupted("the demonstration starts over next time");
   }
 
+  /// fine_tune, and the end of its log.
+  tinyvision::FineTuneResult train_logged(const std::shared_ptr<tinyvision::Network>& network,
+                                          const std::shared_ptr<const tinyvision::data::Dataset>& dataset,
+                                          const std::vector<tinyvision::Index>& train,
+                                          const std::vector<tinyvision::Index>& validation,
+                                          const std::vector<tinyvision::Index>& test,
+                                          const tinyvision::FineTuneOptions& options) {
+    tinyvision::FineTuneResult run = tinyvision::fine_tune(network, dataset, train, validation, test, options);
+    stop_if_interrupted();
+    log_->metrics("validation", run.validation);
+    log_->metrics("test", run.test_metrics);
+    log_->finish();
+    return run;
+  }
+
   void pretrain(DemoResult& result) {
     using namespace tinyvision;
     const std::shared_ptr<const data::FashionMnist> source =
         data::FashionMnist::read(settings_.data, {.classes = {0, 1, 2, 3, 4}});
     const data::Split split = source->split();
     network_ = fresh_network();
-    const auto o =
-        options("pretraining", settings_.pretrain_steps, settings_.batch, 0.1, static_cast<Index>(split.train.size()));
-    const FineTuneResult run = fine_tune(network_, source, split.train, {}, split.test, o);
-    stop_if_interrupted();
+    const auto o = options("pretraining", settings_.pretrain_steps, settings_.batch, 0.1,
+                           static_cast<Index>(split.train.size()), network_);
+    const FineTuneResult run = train_logged(network_, source, split.train, {}, split.test, o);
     result.pretraining = run.run.curve;
     result.source = run.test_metrics;
   }
@@ -155,19 +188,20 @@ class DemoStudy {
     constexpr Index batch = 20;
     double best_rate = rates[0], best = -1;
     for (const double rate : rates) {
+      const auto network = start();
       const auto o = options(concat_text(name, ", learning rate ", rate), settings_.target_steps, batch, rate,
-                             static_cast<Index>(result.split.train.size()));
-      const FineTuneResult run = fine_tune(start(), result.target, result.split.train, result.split.validation, {}, o);
-      stop_if_interrupted();
+                             static_cast<Index>(result.split.train.size()), network);
+      const FineTuneResult run =
+          train_logged(network, result.target, result.split.train, result.split.validation, {}, o);
       if (run.validation.top1.value() > best) best = run.validation.top1.value(), best_rate = rate;
     }
     std::vector<Index> all = result.split.train;
     all.insert(all.end(), result.split.validation.begin(), result.split.validation.end());
     std::sort(all.begin(), all.end());
+    const auto network = start();
     const auto o = options(concat_text(name, ", all labels"), settings_.target_steps, batch, best_rate,
-                           static_cast<Index>(all.size()));
-    const FineTuneResult run = fine_tune(start(), result.target, all, {}, result.split.test, o);
-    stop_if_interrupted();
+                           static_cast<Index>(all.size()), network);
+    const FineTuneResult run = train_logged(network, result.target, all, {}, result.split.test, o);
     return {name, run.test.logits, run.test.indices, concat_text("learning rate ", best_rate), run.run.curve};
   }
 
@@ -175,6 +209,7 @@ class DemoStudy {
   CommonOptions common_;
   std::shared_ptr<tinyvision::Network> network_;
   std::unique_ptr<Progress> progress_;
+  std::unique_ptr<TrainingLog> log_;
 };
 
 }  // namespace tv_app

@@ -12,14 +12,20 @@
 namespace tv_app {
 
 FeatureTable compute_features(const tinyvision::Network& network, const std::string& weights_digest,
-                              const std::shared_ptr<const tinyvision::data::Dataset>& dataset,
-                              const tinyvision::data::Preprocessing& preprocessing, tinyvision::Index batch,
-                              bool skip_bad, const std::string& cache_folder, bool quiet) {
+                              const LabelledData& labelled, const tinyvision::data::Preprocessing& preprocessing,
+                              tinyvision::Index batch, bool skip_bad, const std::string& cache_folder, bool quiet) {
   using namespace tinyvision;
+  const std::shared_ptr<const data::Dataset>& dataset = labelled.dataset;
   FeatureTable table;
+  std::string content;
+  try {
+    content = labelled.contents->of_all();
+  } catch (const data::ContentDigestStopped& stop) {
+    throw Interrupted(stop.what());
+  }
   Sha256 key;
-  key.update("features 1\n" + weights_digest + "\n" + network.name() + "\n" + preprocessing.text() + "\n" +
-             dataset->decoder() + "\n" + arithmetic_mode() + "\n");
+  key.update("features 2\n" + content + "\n" + weights_digest + "\n" + network.name() + "\n" + preprocessing.text() +
+             "\n" + dataset->decoder() + "\n" + arithmetic_mode() + "\n");
   for (Index i = 0; i < dataset->size(); ++i)
     key.update(dataset->path(i) + "\t" + std::to_string(dataset->label(i)) + "\n");
   table.key = key.hex();

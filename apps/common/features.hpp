@@ -15,8 +15,16 @@ namespace tv_app {
 struct FeatureTable {
   tinyvision::Tensor features, labels;
   std::vector<tinyvision::Index> row;
-  std::string key;  ///< digest of weights, preprocessing, data set, decoder and arithmetic
+  std::string key;  ///< digest of weights, preprocessing, the images' bytes and labels, decoder and arithmetic
   bool cached = false;
+
+  /// Examples that were skipped.
+  std::vector<tinyvision::Index> skipped() const {
+    std::vector<tinyvision::Index> all;
+    for (std::size_t i = 0; i < row.size(); ++i)
+      if (row[i] < 0) all.push_back(static_cast<tinyvision::Index>(i));
+    return all;
+  }
 
   /// Rows of the given examples, in their order; skipped ones are left out.
   std::pair<tinyvision::Tensor, std::vector<tinyvision::Index>> select(
@@ -34,10 +42,10 @@ struct FeatureTable {
   }
 };
 
-/// Features of every example of `dataset`, read from `cache_folder` when they are there, else computed and stored.
+/// Features of every example of `data`, read from `cache_folder` when they are there, else computed and stored. Reads the bytes
+/// of examples outside the split too, since the key covers them.
 FeatureTable compute_features(const tinyvision::Network& network, const std::string& weights_digest,
-                              const std::shared_ptr<const tinyvision::data::Dataset>& dataset,
-                              const tinyvision::data::Preprocessing& preprocessing, tinyvision::Index batch,
-                              bool skip_bad, const std::string& cache_folder, bool quiet);
+                              const LabelledData& data, const tinyvision::data::Preprocessing& preprocessing,
+                              tinyvision::Index batch, bool skip_bad, const std::string& cache_folder, bool quiet);
 
 }  // namespace tv_app

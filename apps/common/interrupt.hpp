@@ -1,4 +1,5 @@
-// Ctrl-C: the first asks the work to stop at the next good moment, the second ends the program at once.
+// Signals: the first Ctrl-C asks the work to stop at the next good moment, the second ends the program at once; a limit to
+// the size of files is an error like a full disk.
 #pragma once
 
 #include <signal.h>
@@ -18,7 +19,8 @@ inline volatile std::sig_atomic_t& interrupt_signal() {
 }
 inline bool interrupted() { return interrupt_signal() != 0; }
 
-/// From now on SIGINT and SIGTERM set the flag; a second one has its usual effect.
+/// From now on SIGINT and SIGTERM set the flag; a second one has its usual effect. SIGXFSZ (`ulimit -f`) is ignored: the
+/// write fails with EFBIG instead, so that what is half-written is removed and the file is named.
 inline void install_interrupt_handler() {
   struct sigaction action {};
   action.sa_handler = [](int number) {
@@ -35,6 +37,7 @@ inline void install_interrupt_handler() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 /// To be thrown by an application that stopped on request. `what()` says what became of the work.

@@ -17,7 +17,7 @@ void add_network_options(CLI::App& app, NetworkChoice& choice, bool needs_weight
                  "what the weights may lack: logits and aux (they keep their initial values), gamma (it is 1)")
       ->delimiter(',')
       ->check(CLI::IsMember({"logits", "gamma", "aux"}));
-  app.add_option("--width", choice.width, "width multiplier (MobileNets)")
+  app.add_option("--width", choice.width, "width multiplier (MobileNets, BN-Inception, Inception v3)")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   app.add_option("--image-size", choice.image_size, "side of the network's input in pixels; 0 = the network's own")
@@ -32,28 +32,47 @@ void add_network_options(CLI::App& app, NetworkChoice& choice, bool needs_weight
   app.add_option("--layout", choice.layout, "ResNets: paper, or public (strides of the converted public checkpoints)")
       ->capture_default_str()
       ->check(CLI::IsMember({"paper", "public"}));
-  app.add_option("--bn-scale", choice.bn_scale,
-                 "scale parameters of batch norms: on, or off as in the public weights of the Inception networks")
+  app.add_option(
+         "--preset", choice.preset,
+         "network settings that no option names: paper (scale parameters on, no regularisers), or tf_slim (those of "
+         "the public weights)")
       ->capture_default_str()
-      ->check(CLI::IsMember({"on", "off"}));
+      ->check(CLI::IsMember({"paper", "tf_slim"}));
+  app.add_option(
+         "--bn-scale", choice.bn_scale,
+         "scale parameters of batch norms: on, off as in the public weights of the Inception networks, or preset")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"on", "off", "preset"}));
 }
 
 void add_regulariser_options(CLI::App& app, NetworkChoice& choice) {
-  app.add_option("--dropout-keep", choice.dropout_keep, "probability of keeping a feature before the logits")
-      ->capture_default_str()
+  choice.trains = true;
+  app.add_option("--dropout-keep", choice.dropout_keep,
+                 "probability of keeping a feature before the logits; 1 in the paper")
+      ->default_str("preset")
       ->check(CLI::Range(0.01, 1.0));
-  app.add_flag(
-      "--auxiliary-head", choice.auxiliary_head,
-      "train with the classifier in the middle of the network, at 0.4 of the loss (Inception v3, v4, ResNet v2)");
+  app.add_option("--drop-path-keep", choice.drop_path_keep,
+                 "NASNet: probability of keeping a path that its schedule ends with in the last cell; 1 in the paper")
+      ->default_str("preset")
+      ->check(CLI::Range(0.01, 1.0));
+  app.add_flag_function(
+         "--auxiliary-head,!--no-auxiliary-head", [&choice](std::int64_t times) { choice.auxiliary_head = times > 0; },
+         "train with the classifier in the middle of the network, at 0.4 of the loss (Inception v3, v4, ResNet v2, "
+         "NASNet); none in the paper")
+      ->default_str("preset");
 }
 
 std::shared_ptr<tinyvision::Network> build_network(const NetworkChoice& choice, tinyvision::Index classes,
                                                    tinyvision::DType dtype) {
-  tinyvision::NetworkOptions options = tinyvision::NetworkOptions::paper(classes);
+  const tinyvision::NetworkOptions preset =
+      choice.preset == "tf_slim" ? tinyvision::tf_slim_options(choice.network) : tinyvision::NetworkOptions::paper();
+  tinyvision::NetworkOptions options;
+  options.classes = classes;
   options.width = choice.width;
-  options.bn_scale = choice.bn_scale == "on";
-  options.auxiliary_head = choice.auxiliary_head;
-  options.dropout_keep = choice.dropout_keep;
+  options.bn_scale = choice.bn_scale == "preset" ? preset.bn_scale : choice.bn_scale == "on";
+  options.auxiliary_head = choice.auxiliary_head.value_or(choice.trains && preset.auxiliary_head);
+  options.dropout_keep = choice.dropout_keep.value_or(choice.trains ? preset.dropout_keep : 1);
+  options.drop_path_keep = choice.drop_path_keep.value_or(choice.trains ? preset.drop_path_keep : 1);
   options.image_size = choice.image_size;
   options.public_layout = choice.layout == "public";
   options.dtype = dtype;

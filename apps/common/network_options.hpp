@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,9 +21,10 @@ struct NetworkChoice {
   std::string resizer = "tf1_bilinear";
   std::string normalisation = "inception";
   std::string decoder = "turbo";
-  std::string layout = "paper", bn_scale = "on";
-  double dropout_keep = 1;
-  bool auxiliary_head = false;
+  std::string layout = "paper", preset = "paper", bn_scale = "preset";
+  bool trains = false;  ///< regularisers follow the preset where no option says otherwise
+  std::optional<double> dropout_keep, drop_path_keep;
+  std::optional<bool> auxiliary_head;
 };
 
 void add_network_options(CLI::App& app, NetworkChoice& choice, bool needs_weights);

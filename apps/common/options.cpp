@@ -223,8 +223,12 @@ Json resolved_configuration(CLI::App& app) {
     const bool many = option->get_expected_max() > 1;
     Json value = many ? Json::array() : Json();
     if (option->count() == 0) {
-      value =
-          many ? default_values(*option) : json_value(*option, is_flag(*option) ? "false" : option->get_default_str());
+      const std::string text = option->get_default_str();
+      if (is_flag(*option)) {
+        value = text.empty() ? Json(false) : Json(text);  // a text where another option decides
+      } else {
+        value = many ? default_values(*option) : json_value(*option, text);
+      }
     } else if (is_flag(*option)) {
       value = option->as<bool>();
     } else if (many) {

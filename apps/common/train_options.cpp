@@ -66,16 +66,19 @@ void add_train_options(CLI::App& app, TrainChoice& t) {
   app.add_option("--checkpoint-every", t.checkpoint_every, "steps between checkpoints")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  add_log_options(app, t.log);
 }
 
 namespace {
 
 /// What a resume must not change: every option but those that cannot change a result and those that choose the arithmetic,
 /// which the training state records by itself.
-std::string run_fingerprint(Json config, const std::string& weights_digest, const std::string& split_digest) {
+std::string run_fingerprint(Json config, const std::string& weights_digest, const LabelledData& data) {
   for (const char* harmless : {"threads", "out", "quiet", "checkpoint_every", "config"}) config.erase(harmless);
+  for (const std::string& log : log_option_names()) config.erase(log);
   for (const char* arithmetic : {"device", "precision", "kernels", "plans", "tune"}) config.erase(arithmetic);
-  return tinyvision::sha256_hex(config.dump() + "\n" + weights_digest + "\n" + split_digest);
+  return tinyvision::sha256_hex(config.dump() + "\n" + weights_digest + "\n" + data.split_digest + "\n" +
+                                data.data_digest);
 }
 
 tinyvision::FineTuneOptions fine_tune_options(const TrainChoice& t, const CommonOptions& common,
@@ -143,7 +146,7 @@ void train_and_report(const std::string& app, const TrainChoice& t, const Common
   using namespace tinyvision;
   if (common.out.empty()) fail_usage("options", "--out is required: checkpoints and results go there");
   Results results(app, config);
-  const LabelledData data = read_data(t.data, t.network.decoder, common.out, common.quiet);
+  LabelledData data = read_data(t.data, t.network.decoder, common.out, common.quiet);
   const auto network = build_network(t.network, data.dataset->classes());
   initialise(network->parameters(), common.seed);
   std::string weights_digest = "random";
@@ -158,11 +161,16 @@ void train_and_report(const std::string& app, const TrainChoice& t, const Common
   network->to(compute_device());
   FineTuneOptions o = fine_tune_options(t, common, *network, static_cast<Index>(data.split.train.size()));
   o.run.folder = (std::filesystem::path(common.out) / "checkpoint").string();
-  o.run.fingerprint = run_fingerprint(config, weights_digest, data.split_digest);
+  o.run.fingerprint = run_fingerprint(config, weights_digest, data);
   o.run.arithmetic = arithmetic_mode();
   o.run.should_stop = interrupted;
   Progress progress("training", t.steps, common.quiet);
+  TrainingLog log(t.log, (std::filesystem::path(common.out) / "log").string(), t.steps, network,
+                  o.preprocessing.normalisation);
+  o.run.on_batch = [&](Index step, const data::Batch& batch) { log.before_step(step, batch); };
   o.run.on_step = [&](Index done, const StepResult& step) {
+    log.after_step(done, step);
+    if (done % t.checkpoint_every == 0) log.flush();  // no checkpoint is newer than its log
     progress.update(done, concat_text("loss ", format_shortest(std::round(step.loss * 1e4) / 1e4)));
   };
 
@@ -172,16 +180,20 @@ void train_and_report(const std::string& app, const TrainChoice& t, const Common
   progress.finish();
   if (!run.run.notice.empty()) std::fprintf(stderr, "%s\n", run.run.notice.c_str());
   results.lap("training_and_evaluation");
+  std::vector<Index> unreadable;
+  for (const data::BadExample& bad : run.skipped) unreadable.push_back(bad.index);
+  leave_out(data, unreadable);
+  log.metrics("validation", run.validation);
+  log.metrics("test", run.test_metrics);
+  log.finish();
 
   checkpoint::save_safetensors((std::filesystem::path(common.out) / "weights.safetensors").string(),
                                named_values(*network),
                                {{"network", network->name()}, {"trained_by", app + " " TINYVISION_VERSION}});
   write_curve(common.out, run.run.curve);
   results["digests"] = {{"weights", weights_digest},
-                        {"split", data.split_digest},
                         {"preprocessing", sha256_hex(o.preprocessing.text() + o.augmentation.text())}};
-  results["environment"]["decoder"] = data.dataset->decoder();
-  if (!data.coverage.empty()) results["coverage"] = data.coverage;
+  record_data(results, data);
   results["metrics"]["validation"] = metrics_json(run.validation);
   results["training"] = {{"network", network->options().text()},
                          {"regularisers", o.trainer.text()},

@@ -68,7 +68,7 @@ def output(command, env):
     return subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def machine(python):
+def hardware():
     info = {"machine": platform.machine(), "kernel": platform.release(), "cores": os.cpu_count()}
     with open("/proc/cpuinfo") as file:
         for line in file:
@@ -81,6 +81,11 @@ def machine(python):
                 present = value.split()
                 info["flags"] = " ".join(flag for flag in wanted if flag in present)
     info["load"] = " ".join(f"{load:.2f}" for load in os.getloadavg())
+    return info
+
+
+def machine(python):
+    info = hardware()
     info["torch"] = output([python, str(HERE / "torch_networks.py"), "--version"], environment(2, False)).strip()
     return info
 

@@ -5,6 +5,7 @@
 
 #include "apps/program.hpp"
 #include "data/test_images.hpp"
+#include "report/event_reader.hpp"
 #include "tinyvision/core/config.hpp"
 
 namespace {
@@ -46,6 +47,10 @@ struct Desk {
                         "3",
                         "--threads",
                         "2",
+                        "--log-every",
+                        "4",
+                        "--log-histograms",
+                        "20",
                         "--out",
                         folder / out};
     return apps_test::run(folder.path(), "tv_finetune", apps_test::with(all, more), trouble);
@@ -56,6 +61,24 @@ struct Desk {
     for (const char* name : {"weights.safetensors", "curve.csv", "predictions.csv", "split.tsv"})
       texts.push_back(apps_test::text_of(folder / out + "/" + name));
     return texts;
+  }
+  /// What the run's logs hold, without the times: the rows of the tables, and of the event file what TensorBoard shows.
+  std::vector<std::string> logs(const std::string& out) {
+    std::vector<std::string> rows;
+    for (const char* name : {"scalars.csv", "scalars.jsonl"}) {
+      std::istringstream text(apps_test::text_of(folder / out + "/log/" + name));
+      for (std::string row; std::getline(text, row);) {
+        row.erase(0, row.find(',') + 1);  // the wall time
+        if (const std::size_t speed = row.find("images_per_second"); speed != std::string::npos) row.resize(speed);
+        rows.push_back(row);
+      }
+    }
+    const auto events = event_reader::read_events(folder / out + "/log/events.out.tfevents");
+    for (const auto& [tag, values] : event_reader::shown_scalars(events))
+      for (const auto& [step, value] : values)
+        rows.push_back(tag + " " + std::to_string(step) +
+                       (tag == "train/images_per_second" ? "" : " " + std::to_string(value)));
+    return rows;
   }
   /// The bytes of all checkpoints.
   std::string checkpoint(const std::string& out) {
@@ -87,6 +110,33 @@ TEST(Finetune, RecordsWhatItDid) {
   EXPECT_EQ(results["digests"]["split"].get<std::string>().size(), 64u);
   const std::string curve = apps_test::text_of(desk.folder / "a/curve.csv");
   EXPECT_EQ(std::count(curve.begin(), curve.end(), '\n'), 61);
+  EXPECT_EQ(results["classes"], nlohmann::json({"cat", "dog"}));
+
+  // The log's rows are those of the curve, every fourth and the last.
+  const auto scalars =
+      event_reader::shown_scalars(event_reader::read_events(desk.folder / "a/log/events.out.tfevents"));
+  std::istringstream rows(curve);
+  std::string row;
+  std::vector<std::pair<tinyvision::Index, float>> wanted;
+  std::getline(rows, row);
+  for (tinyvision::Index step = 0; std::getline(rows, row); ++step)
+    if (step % 4 == 0 || step == 59)
+      wanted.emplace_back(step, static_cast<float>(std::stod(row.substr(row.find(',') + 1))));
+  EXPECT_EQ(scalars.at("train/loss"), wanted);
+  EXPECT_EQ(scalars.at("train/images_per_second").size(), 16u);
+  ASSERT_EQ(scalars.at("test/top1").size(), 1u);
+  EXPECT_EQ(scalars.at("test/top1")[0].second, results["metrics"]["test"]["top1"].get<float>());
+
+  // Its page, and the exit code of a broken one.
+  const Outcome page = apps_test::run(desk.folder.path(), "tv_report", {"run", desk.folder / "a", "--quiet"});
+  EXPECT_EQ(page.code, 0) << page.err;
+  EXPECT_NE(apps_test::text_of(desk.folder / "a/report.html").find("mobilenet_v1 on image_folder"), std::string::npos);
+  test_images::write_file(desk.folder / "a/predictions.csv",
+                          std::string("path,label,prediction,probability\ncat/2.jpg,0,7,0.5\n"));
+  const Outcome broken = apps_test::run(desk.folder.path(), "tv_report", {"run", desk.folder / "a", "--quiet"});
+  EXPECT_EQ(broken.code, 2);
+  EXPECT_NE(broken.err.find("predictions.csv: row 1, column prediction: 7 is outside 0 to 1"), std::string::npos)
+      << broken.err;
 
   // The same command again is the finished run again; another seed is another run and must not overwrite it.
   EXPECT_EQ(desk.train("a").code, 0);
@@ -105,6 +155,7 @@ TEST(Finetune, SurvivesKillsAndCtrlC) {
   const Outcome end = desk.train("killed");
   ASSERT_EQ(end.code, 0) << end.err;
   EXPECT_EQ(desk.products("killed"), desk.products("whole"));
+  EXPECT_EQ(desk.logs("killed"), desk.logs("whole"));
 
   const Outcome stopped = desk.train("stopped", {}, {SIGINT, whole / 2});
   if (stopped.code != 0) {  // it may just have finished
@@ -112,7 +163,9 @@ TEST(Finetune, SurvivesKillsAndCtrlC) {
     EXPECT_NE(stopped.err.find("resume with: "), std::string::npos) << stopped.err;
     EXPECT_FALSE(std::filesystem::exists(desk.folder / "stopped/results.json"));
   }
-  ASSERT_EQ(desk.train("stopped", {"--threads", "1"}).code, 0);
+  // What is logged is no part of the configuration that a resume depends on, and changes nothing.
+  const Outcome silent = desk.train("stopped", {"--threads", "1", "--log", "none", "--log-histograms", "0"});
+  ASSERT_EQ(silent.code, 0) << silent.err;
   EXPECT_EQ(desk.products("stopped"), desk.products("whole"));
 }
 

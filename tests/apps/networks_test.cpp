@@ -42,10 +42,15 @@ TEST(Networks, DescribesOne) {
 
 TEST(Networks, RefusesWhatItDoesNotKnow) {
   Desk desk;
-  for (const Arguments& arguments : {Arguments{}, Arguments{"describe"}, Arguments{"describe", "resnet51_v1"},
-                                     Arguments{"describe", "resnet50_v1", "--auxiliary-head"},
-                                     Arguments{"describe", "mobilenet_v1", "--width", "0"}})
+  for (const Arguments& arguments :
+       {Arguments{}, Arguments{"describe"}, Arguments{"describe", "resnet51_v1"},
+        Arguments{"describe", "resnet50_v1", "--auxiliary-head"}, Arguments{"describe", "mobilenet_v1", "--width", "0"},
+        Arguments{"describe", "inception_v1", "--width", "0.25"},
+        Arguments{"describe", "inception_v1", "--layout", "public"}})
     EXPECT_EQ(desk.networks(arguments).code, 2) << (arguments.empty() ? "" : arguments.back());
+  const Outcome small = desk.networks({"describe", "inception_v3", "--image-size", "64"});
+  EXPECT_EQ(small.code, 2);
+  EXPECT_NE(small.err.find("[inception_v3] images of 64x64 pixels are too small"), std::string::npos) << small.err;
 }
 
 }  // namespace

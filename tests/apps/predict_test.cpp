@@ -67,6 +67,11 @@ TEST(Predict, WritesWhatItFound) {
   for (const char* key : {"app", "version", "config", "digests", "environment", "metrics", "timing"})
     EXPECT_TRUE(results.contains(key)) << key;
   EXPECT_EQ(results["metrics"]["test"]["count"], 3);
+  EXPECT_EQ(results["classes"][1], "n0") << "the wnid of labels.tsv";
+  EXPECT_EQ(results["classes"][3], "class 3");
+  const std::string rows = apps_test::text_of(desk.folder / "out/predictions.csv");
+  EXPECT_TRUE(rows.starts_with("path,label,prediction,probability\np0.jpg,1,")) << rows;
+  EXPECT_NE(rows.find("\np2.jpg,9,"), std::string::npos) << rows;
 
   const Outcome json = desk.predict({"--labels", desk.folder / "labels.tsv", "--json", "-"});
   const auto photos = nlohmann::json::parse(json.out);  // nothing else on standard output
@@ -148,7 +153,7 @@ TEST(Predict, RefusesSizesAndFolders) {
 TEST(EveryApp, HasHelpVersionAndSuggestsOptions) {
   const test_images::TemporaryFolder folder;
   for (const char* name : {"tv_predict", "tv_features", "tv_linear_probe", "tv_finetune", "tv_pretrain", "tv_audit",
-                           "tv_convert", "tv_demo"}) {
+                           "tv_convert", "tv_demo", "tv_stats"}) {
     const Outcome help = apps_test::run(folder.path(), name, {"--help"});
     EXPECT_EQ(help.code, 0) << name;
     EXPECT_NE(help.out.find(name), std::string::npos) << name;

@@ -64,7 +64,6 @@ inline Outcome run(const std::string& folder, const std::string& name, Arguments
   if (child == 0) {
     if (!std::freopen(out.c_str(), "w", stdout) || !std::freopen(err.c_str(), "w", stderr)) ::_exit(99);
     if (trouble.file_bytes != RLIM_INFINITY) {
-      std::signal(SIGXFSZ, SIG_IGN);  // a write then fails, as on a full disk
       const rlimit limit{trouble.file_bytes, trouble.file_bytes};
       ::setrlimit(RLIMIT_FSIZE, &limit);
     }

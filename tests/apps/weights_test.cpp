@@ -23,10 +23,27 @@ class WeightsTest : public ::testing::Test {
   void publish(const std::string& path, const std::string& text) {
     test_images::write_file(folder_ / "mirror/" + path, text);
   }
-  Outcome weights(Arguments arguments) {
+  Outcome weights(Arguments arguments, const Trouble& trouble = {}) {
     arguments.insert(arguments.end(), {"--dir", folder_ / "here", "--quiet"});
-    return run(folder_.path(), "tv_weights", arguments);
+    return run(folder_.path(), "tv_weights", arguments, trouble);
   }
+  /// Puts the folder "packed" where TF-Slim's archive of MobileNet v1 is kept, as if it had just been fetched.
+  void pack(const std::string& network) {
+    const std::string path = folder_ / "here/slim/" + network + "/" + archive_name;
+    fs::create_directories(fs::path(path).parent_path());
+    fs::remove(folder_ / "here/digests.json");
+    ASSERT_EQ(std::system(("tar -czf '" + path + "' -C '" + folder_ / "packed" + "' .").c_str()), 0);
+  }
+  /// Names of what a folder of the weights holds.
+  std::vector<std::string> files_in(const std::string& name) {
+    std::vector<std::string> files;
+    for (const auto& entry : fs::directory_iterator(folder_ / "here/" + name))
+      files.push_back(entry.path().filename().string());
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+  static constexpr const char* archive_name = "mobilenet_v1_1.0_224.tgz";
   Outcome fetch(const std::string& name) {
     return weights({"fetch", name, "--mirror", "file://" + folder_ / "mirror"});
   }
@@ -107,17 +124,66 @@ TEST_F(WeightsTest, ImportsACheckpointOfTfSlim) {
   const auto network = random_network("mobilenet_v1", 1001, true);
   fs::create_directories(folder_ / "packed");
   tf_files::write_bundle(folder_ / "packed/model.ckpt", values_of(*network));
-  const std::string archive = "slim/mobilenet_v1/mobilenet_v1_1.0_224.tgz";
-  publish(archive, "");
-  ASSERT_EQ(std::system(("tar -czf '" + folder_ / "mirror/" + archive + "' -C '" + folder_ / "packed" + "' .").c_str()),
-            0);
-  ASSERT_EQ(fetch("slim/mobilenet_v1").code, 0);
+  pack("mobilenet_v1");
   const Outcome outcome = weights({"import", "slim/mobilenet_v1"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const std::string output = folder_ / "here/slim/mobilenet_v1/mobilenet_v1.safetensors";
   EXPECT_NE(outcome.out.find(sha256_file(output) + "  " + output + "\n"), std::string::npos) << outcome.out;
-  EXPECT_FALSE(fs::exists(folder_ / "here/slim/mobilenet_v1/unpacked"));
+  EXPECT_EQ(files_in("slim/mobilenet_v1"), (std::vector<std::string>{"mobilenet_v1.safetensors", archive_name}));
   expect_values(output, *network);
+}
+
+TEST_F(WeightsTest, ImportFollowsNoLinkOutOfTheArchive) {
+  const auto network = random_network("mobilenet_v1", 1001, true);
+  fs::create_directories(folder_ / "elsewhere");
+  tf_files::write_bundle(folder_ / "elsewhere/model.ckpt", values_of(*network));
+  fs::create_directories(folder_ / "packed");
+  for (const char* part : {"model.ckpt.index", "model.ckpt.data-00000-of-00001"})
+    fs::create_symlink(folder_ / "elsewhere/" + part, folder_ / "packed/" + part);
+  pack("mobilenet_v1");
+  const Outcome outcome = weights({"import", "slim/mobilenet_v1"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("is a link"), std::string::npos) << outcome.err;
+  EXPECT_EQ(files_in("slim/mobilenet_v1"), (std::vector<std::string>{archive_name}));
+}
+
+TEST_F(WeightsTest, NothingOfAFailedImportStays) {
+  const auto network = random_network("mobilenet_v1", 1001, true);
+  // Half of the variables: the conversion fails after the archive was unpacked.
+  checkpoint::NamedTensors values = values_of(*network);
+  values.resize(values.size() / 2);
+  fs::create_directories(folder_ / "packed");
+  tf_files::write_bundle(folder_ / "packed/model.ckpt", values);
+  pack("mobilenet_v1");
+  Outcome outcome = weights({"import", "slim/mobilenet_v1"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("MobilenetV1/"), std::string::npos) << outcome.err;
+  EXPECT_EQ(files_in("slim/mobilenet_v1"), (std::vector<std::string>{archive_name}));
+
+  // No checkpoint in it.
+  fs::remove_all(folder_ / "packed");
+  test_images::write_file(folder_ / "packed/notes.txt", "nothing");
+  pack("mobilenet_v1");
+  outcome = weights({"import", "slim/mobilenet_v1"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("holds 0 checkpoints, not one: notes.txt"), std::string::npos) << outcome.err;
+  EXPECT_EQ(files_in("slim/mobilenet_v1"), (std::vector<std::string>{archive_name}));
+}
+
+TEST_F(WeightsTest, AFullDiskIsNamedAndNothingStays) {
+  const auto network = random_network("mobilenet_v1", 1001, true);
+  fs::create_directories(folder_ / "packed");
+  tf_files::write_bundle(folder_ / "packed/model.ckpt", values_of(*network));
+  pack("mobilenet_v1");
+  // The disk is full while unpacking, or while writing the result, which is larger by its header.
+  const rlim_t values = fs::file_size(folder_ / "packed/model.ckpt.data-00000-of-00001");
+  for (const rlim_t most : {values / 2, values}) {
+    const Outcome outcome = weights({"import", "slim/mobilenet_v1"}, {.file_bytes = most});
+    EXPECT_TRUE(outcome.code == 1 || outcome.code == 2) << outcome.code;
+    EXPECT_NE(outcome.err.find("File too large"), std::string::npos) << outcome.err;
+    EXPECT_EQ(files_in("slim/mobilenet_v1"), (std::vector<std::string>{archive_name})) << most;
+  }
+  EXPECT_EQ(weights({"import", "slim/mobilenet_v1"}).code, 0);
 }
 
 TEST_F(WeightsTest, ImportsFilesOfPeersByTheirMaps) {
@@ -139,7 +205,8 @@ TEST_F(WeightsTest, ImportNamesWhatIsWrong) {
   test_images::write_file(folder_ / "here/slim/inception_v1/inception_v1_2016_08_28.tar.gz", "no archive");
   outcome = weights({"import", "slim/inception_v1"});
   EXPECT_EQ(outcome.code, 2);
-  EXPECT_NE(outcome.err.find("tar could not unpack it"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("inception_v1_2016_08_28.tar.gz: Unrecognized archive format"), std::string::npos)
+      << outcome.err;
 }
 
 TEST(PublicWeights, EveryFileOfAPeerHasAMap) {

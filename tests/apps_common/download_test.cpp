@@ -4,9 +4,12 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <atomic>
+#include <csignal>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -25,6 +28,7 @@ class Server {
   bool knows_ranges = true;
   std::size_t breaks_after = std::string::npos;  ///< bytes of the body, then the connection ends
   int status = 200;
+  std::function<void()> midway{};  ///< called when the header and half of the body are sent
 
   Server() {
     listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -84,13 +88,20 @@ class Server {
     }
     head += "ETag: " + etag + "\r\nContent-Length: " + std::to_string(content.size()) + "\r\nConnection: close\r\n\r\n";
     content = content.substr(0, breaks_after);
+    const std::size_t half = head.size() + content.size() / 2;
     head += content;
-    for (std::size_t sent = 0; sent < head.size();) {
-      const ssize_t n = ::send(client, head.data() + sent, head.size() - sent, MSG_NOSIGNAL);
-      if (n <= 0) break;
-      sent += static_cast<std::size_t>(n);
-    }
+    send(client, std::string_view(head).substr(0, half));
+    if (midway) midway();
+    send(client, std::string_view(head).substr(half));
     ::shutdown(client, SHUT_WR);
+  }
+
+  static void send(int client, std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t n = ::send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (n <= 0) break;
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
   }
 
   int listener_ = -1;
@@ -181,11 +192,60 @@ TEST_F(DownloadTest, APartThatIsTheWholeFileIsEnough) {
 }
 
 TEST_F(DownloadTest, RefusesAWebPage) {
-  for (const char* page : {"<!DOCTYPE html><html><body>moved</body></html>", "\n <HTML>sign in</HTML>"}) {
+  for (const char* page :
+       {"<!DOCTYPE html><html><body>moved</body></html>", "\n <HTML>sign in</HTML>", "\xef\xbb\xbf\r\n<!doctype html>",
+        "<!-- saved from an archive -->\n<html><p>moved",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- a -->\n<!DOCTYPE html PUBLIC \"-//W3C//DTD\">"}) {
     server_.body = page;
     EXPECT_NE(failure().find("a web page came instead of a file"), std::string::npos) << page;
     EXPECT_TRUE(files().empty());
   }
+}
+
+TEST_F(DownloadTest, TakesWhatOnlyBeginsLikeAPage) {
+  for (const char* file : {"<?xml version=\"1.0\"?><annotation/>", "<?xml version=\"1.0\"?>", "html",
+                           "<!DOCTYPE annotation>", "\xef\xbb\xbf", "<"}) {
+    server_.body = file;
+    EXPECT_EQ(failure(), "") << file;
+  }
+}
+
+TEST_F(DownloadTest, NotesTheVersionBeforeTheFileIsComplete) {
+  // Whoever kills the program now finds out later what the part is a part of.
+  bool noted = false;
+  server_.midway = [&] {
+    for (int tries = 0; tries < 1000 && !noted; ++tries) {
+      noted = std::filesystem::exists(path_ + ".part.etag");
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  };
+  expect_complete(download(server_.url(), path_, options_));
+  EXPECT_TRUE(noted);
+}
+
+TEST_F(DownloadTest, AFullDiskIsNamedAndTheNextCallContinues) {
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old{};
+  getrlimit(RLIMIT_FSIZE, &old);
+  const rlimit small{100'000, old.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  const std::string message = failure();
+  setrlimit(RLIMIT_FSIZE, &old);
+  std::signal(SIGXFSZ, before);
+  EXPECT_NE(message.find("file.bin.part: cannot be written: File too large; what came is kept"), std::string::npos)
+      << message;
+  EXPECT_EQ(files(), (std::vector<std::string>{"file.bin.part", "file.bin.part.etag"}));
+  const Downloaded result = download(server_.url(), path_, options_);
+  expect_complete(result);
+  EXPECT_TRUE(result.resumed);
+}
+
+TEST_F(DownloadTest, ADiskWithoutRoomIsNamedBeforeAnythingIsMade) {
+  options_.size = Index{1} << 60;
+  const std::string message = failure();
+  EXPECT_NE(message.find("1152921504606846976 bytes are to come, and "), std::string::npos) << message;
+  EXPECT_TRUE(files().empty());
+  EXPECT_TRUE(server_.requests().empty());
 }
 
 TEST_F(DownloadTest, RefusesAnotherFile) {

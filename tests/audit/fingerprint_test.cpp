@@ -164,12 +164,21 @@ TEST(Fingerprint, EvaluationOfCellsAndDenseBlocks) {
                            "nasnet_a_mobile.eval.json", "nasnet_a_large.eval.json"})
     for (const bool fused : {false, true}) check_golden(file, Kernels::own, fused);
 }
-TEST(Fingerprint, DensenetsTwoTrainingStepsFused) {
+TEST(Fingerprint, EvaluationOfInceptions) {
+  for (const char* file : {"inception_v1.eval.json", "bn_inception.eval.json", "inception_v3.eval.json",
+                           "inception_v4.eval.json", "inception_resnet_v2.eval.json"})
+    for (const bool fused : {false, true}) check_golden(file, Kernels::own, fused);
+}
+TEST(Fingerprint, EvaluationOfNarrowInceptions) {
+  for (const char* file : {"bn_inception_025.eval.json", "inception_v3_025.eval.json"})
+    for (const bool fused : {false, true}) check_golden(file, Kernels::own, fused);
+}
+TEST(Fingerprint, DensenetsThreeTrainingStepsFused) {
   for (const char* file : {"densenet169.json", "densenet201.json"}) check_golden(file, Kernels::own, true);
 }
 TEST(Fingerprint, NasnetAMobileThreeTrainingStepsFused) { check_golden("nasnet_a_mobile.json", Kernels::own, true); }
-TEST(Fingerprint, NasnetALargeTwoTrainingStepsFused) { check_golden("nasnet_a_large.json", Kernels::own, true); }
-TEST(Fingerprint, Resnet101And152TwoTrainingStepsFused) {
+TEST(Fingerprint, NasnetALargeThreeTrainingStepsFused) { check_golden("nasnet_a_large.json", Kernels::own, true); }
+TEST(Fingerprint, Resnet101And152ThreeTrainingStepsFused) {
   for (const char* file : {"resnet101_v1.json", "resnet152_v1.json"}) check_golden(file, Kernels::own, true);
 }
 TEST(Fingerprint, MobilenetV2WideThreeTrainingStepsFused) { check_golden("mobilenet_v2_140.json", Kernels::own, true); }

@@ -232,7 +232,11 @@ TEST(Safetensors, TypesShapesAndOffsets) {
     return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":[" + shape + "],\"data_offsets\":[" + offsets +
            "]}";
   };
-  expect_refused("{" + tensor("a", "F33", "2", "0,8") + "}", eight, "unknown dtype 'F33'");
+  // The byte at which the tensor's description begins: 8 of the length, then the text up to its brace.
+  expect_refused("{" + tensor("a", "F33", "2", "0,8") + "}", eight, "byte 13: tensor 'a': unknown dtype 'F33'");
+  const std::string first = tensor("a", "F32", "2", "0,8");
+  expect_refused("{" + first + ", \"b\" : " + tensor("b", "F32", "1", "0,8").substr(4) + "}", eight,
+                 concat_text("byte ", 8 + 1 + first.size() + 8, ": tensor 'b': shape and dtype F32 need 4 bytes"));
   expect_refused("{" + tensor("a", "f32", "2", "0,8") + "}", eight, "unknown dtype 'f32'");
   expect_refused("{" + tensor("a", "BOOL", "8", "0,8") + "}", eight, "dtype BOOL is not supported");
   expect_refused("{" + tensor("a", "U64", "1", "0,8") + "}", eight, "dtype U64 is not supported");

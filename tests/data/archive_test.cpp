@@ -162,9 +162,7 @@ TEST(Tar, NamesOfEveryKind) {
   const std::string tar = tar_member("./dot", "1") + tar_member("././@LongLink", long_name + '\0', 'L') +
                           tar_member("cut", "22") + pax("path", "from/pax") + tar_member("ignored", "333") + prefixed +
                           tar_member("twice", "old") + tar_member("twice", "new") + tar_member("dir/", "", '5') +
-                          tar_member("big", "4444", '0', "", std::string("\x80\0\0\0\0\0\0\0\0\0\0\4", 12)) +
-                          tar_member("link", "", '2', "/etc/passwd") + tar_member("hard", "", '1', "dot") +
-                          tar_member("device", "", '3') + tar_end;
+                          tar_member("big", "4444", '0', "", std::string("\x80\0\0\0\0\0\0\0\0\0\0\4", 12)) + tar_end;
   const auto members = index_tar(tar, "x.tar");
   const auto bytes = [&](const std::string& name) {
     const TarMember& m = members.at(name);
@@ -197,6 +195,41 @@ TEST(Tar, RefusesWhatIsDamagedOrLeavesTheFolder) {
   EXPECT_NE(refusal(tar_member("a", "", '0', "", "8")).find("no octal number"), std::string::npos);
   EXPECT_NE(refusal(tar_member("a", "", '0', "", std::string(12, '\xff'))).find("above 2^63"), std::string::npos);
   EXPECT_NE(refusal(tar_member("x", "9999 path=a\n", 'x')).find("pax record"), std::string::npos);
+}
+
+TEST(Tar, RefusesLinksAndDevicesByName) {
+  const std::string good = tar_member("dir/", "", '5') + tar_member("dir/name", "bytes");
+  EXPECT_EQ(refusal(good + tar_end), "");
+  EXPECT_NE(
+      refusal(good + tar_member("dir/link", "", '2', "/etc/passwd") + tar_end).find("x.tar: 'dir/link' is a link"),
+      std::string::npos);
+  EXPECT_NE(refusal(good + tar_member("hard", "", '1', "dir/name") + tar_end).find("x.tar: 'hard' is a link"),
+            std::string::npos);
+  EXPECT_NE(refusal(pax("path", "from/pax") + tar_member("x", "", '2', "a") + tar_end).find("'from/pax' is a link"),
+            std::string::npos);
+  for (const char type : {'3', '4', '6'})
+    EXPECT_NE(refusal(good + tar_member("device", "", type) + tar_end).find("'device' is no regular file"),
+              std::string::npos)
+        << type;
+}
+
+TEST(Zip, RefusesLinksAndDevicesByName) {
+  const TemporaryFolder folder;
+  const std::string zip = data::detail::pack({{"a", "/etc/passwd"}}, "x.zip");
+  const std::size_t entry = zip.rfind("PK\1\2");
+  const auto message = [&](unsigned mode, char system = 3) {
+    std::string changed = zip;
+    changed[entry + 5] = system;
+    changed[entry + 40] = static_cast<char>(mode & 0xff), changed[entry + 41] = static_cast<char>(mode >> 8);
+    write_file(folder / "x.zip", changed);
+    return message_of<UsageError>([&] { open_source(folder / "x.zip")->read("a"); });
+  };
+  EXPECT_EQ(message(0100644), "");
+  EXPECT_EQ(message(0644), "") << "permissions alone";
+  EXPECT_EQ(message(0120777, 0), "") << "not made on Unix: those bytes mean nothing";
+  EXPECT_NE(message(0120777).find("x.zip: 'a' is a link"), std::string::npos) << message(0120777);
+  for (const unsigned mode : {0020600u, 0060600u, 0010600u, 0140600u})
+    EXPECT_NE(message(mode).find("'a' is no regular file"), std::string::npos) << mode;
 }
 
 TEST(Zip, RefusesBombsDamageAndOutsideNames) {
@@ -268,11 +301,29 @@ TEST(Unpack, LeavesNothingHalfWritten) {
   stopped.should_stop = [] { return true; };
   refused(good + tar_end, "nothing was written", stopped);
   int asked = 0;
-  stopped.should_stop = [&] { return ++asked > 3; };  // after the plan, in the middle of writing
+  stopped.should_stop = [&] { return ++asked > 7; };  // after the plan, in the middle of writing
   refused(good + tar_member("second", "x") + tar_member("third", "x") + tar_end, "nothing was written", stopped);
   write_file(path, gzip(good + tar_end).substr(0, 40));
   EXPECT_NE(message_of<UsageError>([&] { unpack(path); }), "");
   EXPECT_EQ(left(), std::vector<std::string>{"x.tgz"});
+}
+
+TEST(Unpack, ABombIsNotReadToItsEnd) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "x.tgz", bomb = gzip(tar_member("large", std::string(4000000, 'x')) + tar_end);
+  write_file(path, bomb);
+  EXPECT_EQ(plan_unpacking(path).bytes, 4000000);
+  EXPECT_EQ(plan_unpacking(path, {}, 4004096).bytes, 4000000);  // and a block
+  const auto refused = [&](Index most) { return message_of<UsageError>([&] { plan_unpacking(path, {}, most); }); };
+  const std::string expected = "x.tgz: unpacking it takes more than the 1000000 bytes that are free where ";
+  EXPECT_NE(refused(1000000).find(expected), std::string::npos) << refused(1000000);
+  write_file(path, bomb.substr(0, bomb.size() / 2));  // that the second half is missing is not even seen
+  EXPECT_NE(refused(1000000).find(expected), std::string::npos) << refused(1000000);
+  EXPECT_EQ(refused(4004096).find("unpacking it takes"), std::string::npos);
+  std::string many;
+  for (int i = 0; i < 300; ++i) many += tar_member("f" + std::to_string(i), "");
+  write_file(path, gzip(many + tar_end));
+  EXPECT_NE(refused(1000000).find(expected), std::string::npos) << "empty files take places in folders";
 }
 
 TEST(Unpack, AFullDiskIsNamed) {

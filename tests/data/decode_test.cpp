@@ -34,6 +34,20 @@ TEST_P(DecodeJpeg, BaselineProgressiveAndSubsampledAreNearTheSource) {
     }
 }
 
+TEST_P(DecodeJpeg, AnExifOrientationIsIgnored) {
+  const ByteVector plain = jpeg(gradient(20, 30));
+  for (std::uint8_t orientation = 1; orientation <= 8; ++orientation) {
+    // APP1: "Exif", then a little-endian TIFF with one entry: tag 0x112, a short, its value.
+    const ByteVector exif{0xFF, 0xE1, 0,    34, 'E', 'x', 'i', 'f', 0, 0, 'I',         'I', 42, 0, 8, 0, 0, 0,
+                          1,    0,    0x12, 1,  3,   0,   1,   0,   0, 0, orientation, 0,   0,  0, 0, 0, 0, 0};
+    ASSERT_EQ(exif.size(), 36u);
+    ByteVector turned = plain;
+    turned.insert(turned.begin() + 2, exif.begin(), exif.end());
+    EXPECT_EQ(decode_image(turned, "turned", GetParam()), decode_image(plain, "plain", GetParam())) << int{orientation};
+    EXPECT_EQ(decoded_size(turned, "turned"), (std::pair<Index, Index>{20, 30})) << int{orientation};
+  }
+}
+
 TEST_P(DecodeJpeg, GreyBecomesEqualChannels) {
   ByteVector grey(20 * 30);
   for (std::size_t i = 0; i < grey.size(); ++i) grey[i] = static_cast<std::uint8_t>(i / 3);

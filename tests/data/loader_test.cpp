@@ -81,7 +81,7 @@ TEST(Loader, ThreadsPrefetchAndCacheDoNotChangeTheBytes) {
     return o;
   }());
   const std::vector<Recorded> expected = take(single, 11);
-  for (const int threads : {2, 3, 5})
+  for (const int threads : {2, 3, 4, 5})
     for (const std::size_t cache : {std::size_t{0}, std::size_t{2000}, std::size_t{1} << 20}) {
       LoaderOptions options = training();
       options.threads = threads;

@@ -297,14 +297,28 @@ TEST(Birdsnap, BadTablesAreNamedByLine) {
   expect_says(refusal("species.txt", "\n2\t", "\n3\t"), "species.txt:3: species 3 where 2 belongs");
   expect_says(refusal("species.txt", "\tZebra_Finch", ""),
               "species.txt:2: id, common name, scientific name and folder");
-  expect_says(refusal("images.txt", "3.jpg\t1\t", "3.jpg\t2\t"),
-              "images.txt:4: species 2 for an image in Zebra_Finch, before it was 1: are the labels shifted?");
+  expect_says(
+      refusal("images.txt", "3.jpg\t1\t", "3.jpg\t2\t"),
+      "images.txt:4: species 2 for an image in Zebra_Finch, its folder is Aberts_Towhee in mem/birdsnap/species.txt"
+      ": are the labels shifted?");
+  // All of them by one, so that no two images contradict each other.
+  Layout shifted = birds();
+  shifted["birdsnap/species.txt"] =
+      "1\tOther\tO. other\tOther\n2\tZebra Finch\tT. guttata\tZebra_Finch\n3\tAbert's Towhee\tM. aberti\tAberts_"
+      "Towhee\n";
+  expect_says(shifted.refusal(), "images.txt:2: species 1 for an image in Zebra_Finch, its folder is Other");
   expect_says(refusal("images.txt", "1.jpg\t1\t", "1.jpg\t0\t"), "images.txt:2: 0 is not in 1..2");
   expect_says(refusal("images.txt", "1.jpg\t1\t", "1.jpg\t3\t"), "images.txt:2: 3 is not in 1..2");
   expect_says(refusal("images.txt", "1.jpg\t1\t", "1.jpg\tone\t"), "images.txt:2: 'one' is not a whole number");
   expect_says(refusal("images.txt", "\tZebra_Finch/3.jpg", "\tZebra_Finch/1.jpg"),
               "'Zebra_Finch/1.jpg' is listed twice");
   expect_says(refusal("images.txt", "\tZebra_Finch/1.jpg", "\tZebra_Finch/../../1.jpg"), "images.txt:2: the name");
+  // Without its header a table would lose its first line.
+  expect_says(refusal("images.txt", "url\tmd5\tpath\tspecies_id\tbb_x1\tbb_y1\tbb_x2\tbb_y2\n", ""),
+              "images.txt:1: a header line 'url, md5, path, species_id, ...' was expected");
+  expect_says(refusal("test_images.txt", "path\n", ""), "test_images.txt:1: a header line was expected, not a path");
+  expect_says(birds().with("birdsnap/images.txt", "").refusal(), "images.txt:1: a header line");
+  expect_says(birds().with("birdsnap/test_images.txt", "").refusal(), "test_images.txt:1: a header line");
   expect_says(refusal("test_images.txt", "3.jpg", "9.jpg"), "test_images.txt: 1 test images are not in ");
   expect_says(refusal("test_images.txt", "Zebra_Finch/3.jpg\n", "Zebra_Finch/3.jpg\nZebra_Finch/3.jpg\n"),
               "test_images.txt:3: 'Zebra_Finch/3.jpg' is listed twice");

@@ -75,6 +75,21 @@ TEST(PixelCache, AChangedInputIsDecodedAnew) {
   EXPECT_EQ(set.files().size(), 3u);
 }
 
+TEST(PixelCache, AChangeThatKeepsTheSizeIsSeen) {
+  const Set set;
+  const auto grey = [&](char value) {
+    write_file(set.folder / "set/a/0.pgm", std::string("P5 2 2 255\n") + std::string(4, value));
+    return set.cached()->image(1).pixels;
+  };
+  EXPECT_EQ(grey('\x10'), ByteVector(12, 0x10));
+  EXPECT_EQ(grey('\x20'), ByteVector(12, 0x20));
+  EXPECT_EQ(grey('\x10'), ByteVector(12, 0x10));
+  EXPECT_EQ(set.files().size(), 2u);  // the first one again
+  // Whoever knows the digest of the contents need not have the files read.
+  const std::string content = ContentDigests(set.read()).of_all();
+  EXPECT_EQ(set.cached({.content = content})->file(), set.cached()->file());
+}
+
 TEST(PixelCache, ReducedPixelsSaySo) {
   const Set set;
   const auto plain = set.read();

@@ -1,6 +1,8 @@
 // Every published data set, made small in its official layout: read from folders and from archives, whole and with faults.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <set>
 #include <variant>
 
@@ -113,6 +115,32 @@ TEST_P(Tiny, ReadsTheSameFromFoldersAndArchives) {
   const Index first_time = announced;
   expect_equal(open, from_archives());
   EXPECT_EQ(announced, first_time) << "unpacked twice";
+}
+
+TEST(TinyFolder, IsWholeOrAsItWas) {
+  const TemporaryFolder folder;
+  const auto names = [&](const std::string& path) {
+    std::vector<std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(path)) all.push_back(entry.path().filename());
+    return all;
+  };
+  std::filesystem::create_directory(folder / "empty");
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old{};
+  getrlimit(RLIMIT_FSIZE, &old);
+  const rlimit small{20000, old.rlim_max};  // images fit, the list of images does not
+  setrlimit(RLIMIT_FSIZE, &small);
+  const std::string into_new = message_of<UsageError>([&] { make_tiny("birdsnap", folder / "new", {.per_class = 1}); });
+  const std::string into_empty =
+      message_of<UsageError>([&] { make_tiny("birdsnap", folder / "empty", {.per_class = 1}); });
+  setrlimit(RLIMIT_FSIZE, &old);
+  std::signal(SIGXFSZ, before);
+  EXPECT_NE(into_new.find("/new/birdsnap/images.txt: cannot be written: "), std::string::npos) << into_new;
+  EXPECT_NE(into_empty.find("cannot be written"), std::string::npos) << into_empty;
+  EXPECT_EQ(names(folder.path()), std::vector<std::string>{"empty"});
+  EXPECT_TRUE(names(folder / "empty").empty());
+  make_tiny("dtd", folder / "empty", {.per_class = 1});
+  EXPECT_EQ(names(folder / "empty"), std::vector<std::string>{"dtd"});
 }
 
 TEST_P(Tiny, IsRefusedWithItsCountsUnlessPartialDataAreAllowed) {

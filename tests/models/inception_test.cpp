@@ -2,12 +2,12 @@
 // scales of residuals, the auxiliary head. Each is compared with plain arithmetic on the rows of a trace.
 #include <gtest/gtest.h>
 
-#include "ops/op_case.hpp"
-#include "tinyvision/models/registry.hpp"
+#include "models/varied_network.hpp"
 
 namespace {
 
 using namespace tinyvision;
+using model_test::parameter;
 using op_test::expect_close;
 using op_test::random_tensor;
 
@@ -275,6 +275,64 @@ TEST(NetworkOptions, RefusesWhatANetworkDoesNotHave) {
   EXPECT_NE(message("inception_v4", {.dropout_keep = 0}).find("dropout must keep"), std::string::npos);
   EXPECT_NE(message("inception_v4", {.image_size = -1}).find("image size"), std::string::npos);
   EXPECT_EQ(message("inception_v1", {.dropout_keep = 0.8}), "");
+  EXPECT_EQ(message("inception_v1", {.width = 0.25}),
+            "[network] inception_v1 has no width multiplier, so it cannot have 0.25 of its width");
+  EXPECT_NE(message("mobilenet_v2_140", {.width = 0.5}).find("has no width multiplier"), std::string::npos);
+  EXPECT_NE(message("inception_v1", {.public_layout = true}).find("inception_v1 has one layout"), std::string::npos);
+  for (const std::string& name : network_names()) {
+    const NetworkEntry& entry = network_entry(name);
+    EXPECT_EQ(message(name, {.classes = 2, .width = 0.5}).empty(), entry.scales_width) << name;
+    EXPECT_EQ(message(name, {.classes = 2, .public_layout = true}).empty(), name.starts_with("resnet")) << name;
+    // What a network says of itself makes the same network again.
+    const auto network = make_network(name, {.classes = 2});
+    EXPECT_EQ(network->options().width, name == "mobilenet_v2_140" ? 1.4 : 1) << name;
+    EXPECT_EQ(make_network(name, network->options())->parameters().size(), network->parameters().size()) << name;
+  }
+}
+
+TEST(NetworkOptions, WidthOfInceptionIsTfSlims) {
+  NetworkOptions options = NetworkOptions::paper(7);
+  options.width = 0.25;
+  const auto v2 = make_network("bn_inception", options);
+  // 16 channels: min(16 / 3, 8) = 5 filters per colour; 8 channels of a branch would be fewer than 16.
+  EXPECT_EQ(parameter(*v2, "InceptionV2/Conv2d_1a_7x7/depthwise_weights").shape(), (Shape{7, 7, 3, 5}));
+  EXPECT_EQ(parameter(*v2, "InceptionV2/Conv2d_1a_7x7/pointwise_weights").shape(), (Shape{1, 1, 15, 16}));
+  EXPECT_EQ(parameter(*v2, "InceptionV2/Mixed_3b/Branch_3/Conv2d_0b_1x1/weights").shape(), (Shape{1, 1, 48, 16}));
+  EXPECT_EQ(parameter(*v2, "InceptionV2/Mixed_3c/Branch_0/Conv2d_0a_1x1/weights").shape(), (Shape{1, 1, 72, 16}));
+  EXPECT_EQ(v2->feature_size(), 256);
+  options.auxiliary_head = true;
+  const auto v3 = make_network("inception_v3", options);
+  EXPECT_EQ(parameter(*v3, "InceptionV3/Conv2d_3b_1x1/weights").shape(), (Shape{1, 1, 16, 20}));
+  EXPECT_EQ(parameter(*v3, "InceptionV3/Mixed_7b/Branch_1/Conv2d_0b_1x3/weights").shape(), (Shape{1, 3, 96, 96}));
+  EXPECT_EQ(parameter(*v3, "InceptionV3/AuxLogits/Conv2d_2a_5x5/weights").shape(), (Shape{5, 5, 32, 192}));
+  EXPECT_EQ(parameter(*v3, "InceptionV3/AuxLogits/Conv2d_2b_1x1/weights").shape(), (Shape{1, 1, 192, 7}));
+  EXPECT_EQ(v3->feature_size(), 512);
+}
+
+TEST(NetworkOptions, ImagesThatAreTooSmallAreNamed) {
+  const std::map<std::string, Index> smallest{{"inception_v3", 75},   {"inception_v4", 75}, {"inception_resnet_v2", 75},
+                                              {"densenet121", 29},    {"densenet169", 29},  {"densenet201", 29},
+                                              {"nasnet_a_mobile", 3}, {"nasnet_a_large", 3}};
+  for (const std::string& name : network_names()) {
+    const Index side = smallest.contains(name) ? smallest.at(name) : 1;
+    const auto network = make_network(name, {.classes = 2});
+    EXPECT_EQ(network->smallest_image(), side) << name;
+    const auto forward = [&](Index height, Index width) {
+      const NoGradient guard;
+      return network->forward(Variable(Tensor::zeros({1, height, width, 3})), Context::scores_only()).logits.shape();
+    };
+    EXPECT_EQ(forward(side, side), (Shape{1, 2})) << name;
+    if (side == 1) continue;
+    const std::string sentence = concat_text("[", name, "] images of ", side - 1, "x", side, " pixels are too small");
+    try {
+      forward(side - 1, side);
+      ADD_FAILURE() << name;
+    } catch (const UsageError& error) {
+      EXPECT_EQ(std::string(error.what()).find(sentence), 0u) << error.what();
+    }
+    EXPECT_THROW(forward(side, side - 1), UsageError) << name;
+    EXPECT_THROW(make_network(name, {.classes = 2, .image_size = side - 1}), UsageError) << name;
+  }
 }
 
 TEST(NetworkOptions, DropoutActsInTrainingAlone) {

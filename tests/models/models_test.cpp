@@ -1,50 +1,15 @@
-// The networks against their specification: names, shapes, order, initialisers, operations.
+// The networks: counts of Table A.2, sizes and widths, initial values, kernels.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <map>
-#include <sstream>
 
-#include "tinyvision/models/registry.hpp"
+#include "models/specification.hpp"
 #include "tinyvision/train/trainer.hpp"
 
 namespace {
 
 using namespace tinyvision;
-
-/// Folder of the specification's tables: $TV_SPEC, else ../shared/spec/networks beside the repository.
-std::string spec_folder() {
-  if (const char* folder = std::getenv("TV_SPEC")) return folder;
-  return std::string(TINYVISION_SOURCE_DIR) + "/../shared/spec/networks";
-}
-
-std::vector<std::vector<std::string>> read_table(const std::string& name) {
-  std::vector<std::vector<std::string>> rows;
-  std::ifstream in(spec_folder() + "/" + name);
-  std::string line;
-  std::getline(in, line);
-  while (std::getline(in, line)) {
-    std::vector<std::string> fields;
-    std::istringstream words(line);
-    for (std::string field; std::getline(words, field, '\t');) fields.push_back(field);
-    rows.push_back(fields);
-  }
-  return rows;
-}
-
-std::shared_ptr<Network> with_public_classes(const std::string& name, bool public_layout = false,
-                                             DType dtype = DType::f32) {
-  NetworkOptions options = NetworkOptions::paper(public_classes(name));  // the tables list every gamma
-  options.auxiliary_head = network_entry(name).has_auxiliary_head;
-  options.public_layout = public_layout;
-  options.dtype = dtype;
-  return make_network(name, options);
-}
-
-std::string shape_text(const Shape& shape) {
-  std::string text = shape.text();
-  return text.substr(1, text.size() - 2);
-}
+using model_test::with_public_classes;
 
 TEST(Models, TableA2) {
   struct Row {
@@ -66,59 +31,6 @@ TEST(Models, TableA2) {
     EXPECT_EQ(network->feature_size(), table.at(name).feature) << name;
     EXPECT_EQ(network->image_size(), table.at(name).image) << name;
   }
-}
-
-TEST(Models, VariablesEqualTheSpecification) {
-  for (const std::string& name : network_names()) {
-    const auto rows = read_table(name + ".tsv");
-    if (rows.empty()) GTEST_SKIP() << "no specification in " << spec_folder();
-    const auto network = with_public_classes(name);
-    ASSERT_EQ(network->parameters().size(), rows.size()) << name;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const Parameter& p = network->parameters()[i];
-      EXPECT_EQ(p.name, rows[i][0]);
-      EXPECT_EQ(to_string(p.kind), rows[i][1]) << p.name;
-      EXPECT_EQ(shape_text(p.variable.shape()), rows[i][2]) << p.name;
-      EXPECT_EQ(to_string(p.group), rows[i][3]) << p.name;
-      EXPECT_EQ(p.initialiser.text(), rows[i][4]) << p.name;
-      EXPECT_EQ(p.l2_slim, std::stod(rows[i][5])) << p.name;
-    }
-  }
-}
-
-TEST(Models, OperationsEqualTheSpecification) {
-  for (const bool public_layout : {false, true})
-    for (const std::string& name : network_names()) {
-      if (public_layout && name != "resnet50_v1") continue;
-      const auto rows = read_table(name + (public_layout ? ".public_checkpoint.ops.tsv" : ".ops.tsv"));
-      if (rows.empty()) GTEST_SKIP() << "no specification in " << spec_folder();
-      const auto network = with_public_classes(name, public_layout);
-      initialise(network->parameters(), 1);
-      const NoGradient guard;
-      Trace trace, fused;
-      Context context;
-      context.fused = false;
-      context.trace = &trace;
-      const Variable images(Tensor::zeros({1, network->image_size(), network->image_size(), 3}));
-      network->forward(images, context);
-      ASSERT_EQ(trace.rows().size(), rows.size()) << name;
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        const Trace::Row& row = trace.rows()[i];
-        EXPECT_EQ(std::to_string(row.id), rows[i][0]);
-        EXPECT_EQ(row.name, rows[i][2]) << name << " row " << i;
-        std::string hwc = rows[i][5];
-        std::replace(hwc.begin(), hwc.end(), 'x', ' ');
-        std::istringstream in(hwc);
-        Index h = 0, w = 0, c = 0;
-        in >> h >> w >> c;
-        EXPECT_EQ(row.value.count(), h * w * c) << name << " row " << i << " " << row.value.shape();
-        EXPECT_EQ(row.value.shape().back(), c) << name << " row " << i;
-      }
-      context.fused = true;
-      context.trace = &fused;
-      network->forward(images, context);
-      for (const Trace::Row& row : fused.rows()) EXPECT_EQ(row.name, rows[static_cast<std::size_t>(row.id)][2]) << name;
-    }
 }
 
 TEST(Models, OddSizesAndWidths) {

@@ -1,6 +1,7 @@
 // The table of a network: multiply-adds, parameters, receptive fields, inputs.
 #include <gtest/gtest.h>
 
+#include "models/specification.hpp"
 #include "models/varied_network.hpp"
 #include "tinyvision/nn/network_table.hpp"
 
@@ -34,8 +35,12 @@ TEST(NetworkTable, MultiplyAddsAndParametersOfEveryNetwork) {
     const auto network = make_network(name, tf_slim_options(name));
     const Index side = network->image_size();
     Index counted = 0, parameters = 0, trainable = 0;
+    std::vector<std::pair<std::string, Index>> specified, found;
+    for (const auto& row : model_test::specified_operations(name))
+      if (row.macs > 0) specified.emplace_back(row.name, row.macs);
     for (const LayerRow& row : network_table(*network, side, side)) {
       counted += row.macs;
+      if (row.macs > 0) found.emplace_back(row.name, row.macs);
       parameters += row.parameters;
       for (const int input : row.inputs) EXPECT_GE(input, 0) << row.name;
     }
@@ -43,6 +48,9 @@ TEST(NetworkTable, MultiplyAddsAndParametersOfEveryNetwork) {
     ASSERT_TRUE(macs.contains(name)) << name;
     const auto& [backbone, logits, aux] = macs.at(name);
     EXPECT_EQ(counted, backbone + logits + aux) << name;
+    if (!specified.empty()) {
+      EXPECT_EQ(found, specified) << name;
+    }
     EXPECT_EQ(parameters, trainable) << name;
   }
 }

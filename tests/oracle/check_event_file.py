@@ -2,10 +2,13 @@
 
     python tests/oracle/check_event_file.py build/release/tests/oracle_write_events     runs it, reads its file, compares
     python tests/oracle/check_event_file.py --make tests/golden/events            writes the golden of tests/report
+    python tests/oracle/check_event_file.py --run DIR        reads the log of a training run (DIR is its --out), compares it
+                                                             with the run's own scalars.csv, and prints what is in it
 
 Needs tensorboard and pillow; no TensorFlow.
 """
 import argparse
+import csv
 import io
 import math
 import pathlib
@@ -70,13 +73,43 @@ def make(folder):
     print(f"TensorBoard {tensorboard.__version__}: {len(events)} events")
 
 
+def check_run(folder):
+    log = EventAccumulator(str(folder / "log"), size_guidance={"scalars": 0, "images": 0, "histograms": 0})
+    log.Reload()
+    tags = log.Tags()
+    shown = {tag: [(e.step, e.value) for e in log.Scalars(tag)] for tag in tags["scalars"]}
+    table = {}
+    with open(folder / "log" / "scalars.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            table.setdefault(row["tag"], []).append((int(row["step"]), float(numpy.float32(row["value"]))))
+    assert shown == table, (shown, table)
+    for tag, values in shown.items():
+        steps = [step for step, _ in values]
+        assert steps == sorted(set(steps)), (tag, steps)
+        print(f"{tag:28} {len(values):5} values, steps {steps[0]} to {steps[-1]}, last {values[-1][1]:.6g}")
+    for tag in tags["images"]:
+        for picture in log.Images(tag):
+            image = Image.open(io.BytesIO(picture.encoded_image_string))
+            assert image.size == (picture.width, picture.height)
+            print(f"{tag:28} image of {image.size[0]} x {image.size[1]} at step {picture.step}")
+    for tag in tags["histograms"]:
+        for entry in log.Histograms(tag):
+            assert sum(entry.histogram_value.bucket) == entry.histogram_value.num, (tag, entry.step)
+    steps = sorted({e.step for tag in tags["histograms"] for e in log.Histograms(tag)})
+    print(f"histograms of {len(tags['histograms'])} variables at steps {steps}")
+    print(f"TensorBoard {tensorboard.__version__} reads what scalars.csv holds: {sum(map(len, shown.values()))} scalars, each step once")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", nargs="?")
     parser.add_argument("--make", type=pathlib.Path)
+    parser.add_argument("--run", type=pathlib.Path)
     options = parser.parse_args()
     if options.make:
         make(options.make)
+    if options.run:
+        check_run(options.run)
     if options.program:
         check(options.program)
 

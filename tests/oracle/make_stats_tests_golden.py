@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/stats: statistics computed by SciPy, statsmodels and NumPy on 200 random inputs each.
+"""Writes tests/golden/stats: statistics computed by SciPy, statsmodels and NumPy on 200 random inputs each. Those of
+examples (permutations, metrics, near duplicates) are make_stats_examples_golden.py's.
 
     pip install numpy scipy statsmodels
     python3 tests/oracle/make_stats_tests_golden.py tests/golden/stats [FAMILY...]
@@ -13,6 +14,7 @@ import pathlib
 import sys
 import warnings
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 import scipy
@@ -76,8 +78,13 @@ def pairs():
         x, y = regression_pair(case)
         pearson, spearman, line = stats.pearsonr(x, y), stats.spearmanr(x, y), stats.linregress(x, y)
         interval = pearson.confidence_interval(0.95)
+        ranks = stats.pearsonr(stats.rankdata(x), stats.rankdata(y)).confidence_interval(0.95)
+        u, v = [Fraction(float(a)) for a in x], [Fraction(float(a)) for a in y]  # exact: a perfect line leaves 0
+        xx, xy, yy = (sum(a * b for a, b in zip(*pair)) - sum(pair[0]) * sum(pair[1]) / len(u)
+                      for pair in ((u, u), (u, v), (v, v)))
         yield [pearson.statistic, pearson.pvalue, interval.low, interval.high, spearman.statistic, spearman.pvalue,
-               line.slope, line.intercept, line.stderr, line.pvalue]
+               ranks.low, ranks.high, line.slope, line.intercept, line.stderr, line.pvalue,
+               np.sqrt(float((yy - xy * xy / xx) / (len(u) - 2)))]
 
 
 def signed_rank_exact(d, pratt):
@@ -169,8 +176,11 @@ def dependent():
         for t in (hotelling, williams):
             row += [t, 2 * stats.t.sf(abs(t), n - 3), stats.t.sf(t, n - 3)]
         filon = (r[jk] - r[hm]) / np.sqrt(((1 - r[jk]**2)**2 + (1 - r[hm]**2)**2 - 2 * covariance(*jk, *hm, r)) / n)
+        # Pearson and Filon's test on Fisher's z: their variance by the delta method, d atanh r = dr / (1 - r^2).
+        spread = (2 - 2 * covariance(*jk, *hm, r) / (1 - r[jk]**2) / (1 - r[hm]**2)) / (n - 3)
+        raghunathan = (np.arctanh(r[jk]) - np.arctanh(r[hm])) / np.sqrt(spread)
         for z in (z_test(jk, jh, r), z_test(jk, jh, averaged(jk, jh)), filon, z_test(jk, hm, r),
-                  z_test(jk, hm, averaged(jk, hm))):
+                  z_test(jk, hm, averaged(jk, hm)), raghunathan):
             row += [z, 2 * stats.norm.sf(abs(z)), stats.norm.sf(z)]
         yield row
 
@@ -197,6 +207,8 @@ def binomial():
         x, at_k = stats.binom(n, p), stats.binom.pmf(k, n, p)
         row += [min(1.0, 2 * min(x.cdf(k), x.sf(k - 1)) - at_k), x.cdf(k) - at_k / 2, x.sf(k - 1) - at_k / 2]
         row += [mcnemar([[0, k], [n - k, 0]], exact=True).pvalue]
+        half, fewer = stats.binom(n, 0.5), min(k, n - k)
+        row += [1 if 2 * k == n else 2 * half.cdf(fewer) - half.pmf(fewer)]
         low, high = proportion_confint(k, n, alpha=0.05, method="wilson")
         row += [0 if k == 0 else low, 1 if k == n else high]  # the ends that statsmodels leaves at rounding errors
         exact = stats.binomtest(k, n).proportion_ci(0.95, method="exact")
@@ -226,9 +238,9 @@ def speed():
         half = np.array([(2 * lcg.draw(256) + 1) / 256 - 1 for _ in range(n)])  # correlations, never -1 or 1
         line = stats.linregress(np.log10(times), np.arctanh(half))
         quartiles = np.percentile(times, [25, 75])
-        yield [times[first], crossing, scipy.special.expit(threshold), log_odds[0], scipy.special.expit(times[0] / 500),
-               scipy.special.expit(-times[0] / 100), stats.gmean(times), *quartiles, line.slope, line.intercept,
-               line.rvalue, line.pvalue]
+        yield [times[first], crossing, scipy.special.expit(threshold), *log_odds, scipy.special.expit(times[0] / 500),
+               scipy.special.expit(-times[0] / 100), stats.gmean(times), stats.gmean(times / accuracies), *quartiles,
+               line.slope, line.intercept, line.rvalue, line.pvalue]
 
 
 def philox(counter, key):
@@ -241,7 +253,7 @@ def philox(counter, key):
 
 
 def bands():
-    for case in range(8):
+    for case in range(CASES):
         x, y = regression_pair(case)
         n, values, grid = len(x), [], np.array([-0.5, 0, 0.5, 1])
         for resample in range(150):
@@ -257,19 +269,20 @@ def bands():
         yield np.percentile(values, [2.5, 97.5], axis=0).T.ravel()
 
 
-def main():
+def write(families, versions):
+    """Writes the families named on the command line, all without names; `versions` are those of who computed them."""
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    versions = f"SciPy {scipy.__version__}, statsmodels {statsmodels.__version__}, NumPy {np.__version__}"
-    families = (pairs, matched, dependent, adjusted, binomial, within_subject, speed, bands)
+    script = pathlib.Path(sys.argv[0]).name
     for family in families if len(sys.argv) == 2 else [f for f in families if f.__name__ in sys.argv[2:]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             lines = ["\t".join(f"{float(v):.15g}" for v in row) for row in family()]
         path = folder / f"{family.__name__}.tsv"
-        path.write_text(f"# make_stats_tests_golden.py: {versions}\n" + "\n".join(lines) + "\n")
+        path.write_text(f"# {script}: {versions}\n" + "\n".join(lines) + "\n")
         print(f"{path}: {len(lines)} inputs, {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
-    main()
+    write((pairs, matched, dependent, adjusted, binomial, within_subject, speed, bands),
+          f"SciPy {scipy.__version__}, statsmodels {statsmodels.__version__}, NumPy {np.__version__}")

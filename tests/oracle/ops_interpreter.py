@@ -36,9 +36,36 @@ def read_table(path):
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-def scaled(channels, width):
-    """MobileNet v1's width multiplier: every channel count times `width`, at least 8."""
-    return channels if width == 1.0 else max(int(channels * width), 8)
+# Networks with a width multiplier that truncates, and the channels it leaves every convolution at least.
+LEAST_CHANNELS = {"mobilenet_v1": 8, "bn_inception": 16, "inception_v3": 16}
+
+
+def scaled_shapes(rows, width, least):
+    """Input and output channels of the convolutions of every scope, and the filters per channel of depthwise ones, with
+    all channel counts times `width`, truncated and at least `least`. The table's own filters per channel are kept where
+    they are 1, else they are those of TF-Slim's first layer of Inception v2: min(channels / 3, 8)."""
+    def scaled(channels):
+        return max(int(channels * width), least)
+
+    channels, full, depthwise = {}, {}, {}
+    for row in rows:
+        listed = int(row["out_hwc"].split("x")[2])
+        ins = [channels[i] for i in row["inputs"].split(",")] if row["inputs"] else [listed]
+        out = ins[0]
+        if row["op"] == "dwconv":
+            multiplier = min(scaled(64) // 3, 8) if row["depth_mult"] != "1" else 1
+            scope = row["name"].rsplit("/", 1)[0]
+            out = ins[0] * multiplier
+            full[scope] = ins[0], out
+            depthwise[scope] = ins[0], multiplier
+        elif row["op"] == "conv":
+            scope = row["name"].removesuffix("/pointwise")
+            out = scaled(listed)
+            full[scope] = ins[0], out
+        elif row["op"] == "concat":
+            out = sum(ins)
+        channels[row["id"]] = out
+    return full, depthwise
 
 
 def map_sizes(rows, side):
@@ -74,8 +101,8 @@ class Network:
     def __init__(self, name, spec=None, classes=None, width=1.0, layout="paper", auxiliary=0):
         if name not in NETWORKS:
             raise SystemExit(f"unknown network {name}: one of {', '.join(NETWORKS)}")
-        if width != 1.0 and name != "mobilenet_v1":
-            raise SystemExit(f"--width applies to mobilenet_v1 alone, not to {name}")
+        if width != 1.0 and name not in LEAST_CHANNELS:
+            raise SystemExit(f"--width applies to {', '.join(LEAST_CHANNELS)} alone, not to {name}")
         folder = spec_directory(spec)
         suffix = ".public_checkpoint" if layout == "public" else ""
         self.name = name
@@ -91,6 +118,8 @@ class Network:
         else:
             self.rows = rows_of_logits(self.rows)
         self.auxiliary_id = next((r["id"] for r in reversed(self.rows) if r["group"] == "aux"), None)
+        if width != 1.0:
+            full, depthwise = scaled_shapes(self.rows, width, LEAST_CHANNELS[name])
         self.variables = []  # (name, kind, shape, number)
         for row in read_table(folder / f"{name}.tsv"):
             if row["group"] == "aux" and not auxiliary:
@@ -101,16 +130,16 @@ class Network:
                 shape[:2] = [whole_map[scope]] * 2
             # In an auxiliary head too, the classifier is what has a bias.
             is_logits = row["group"] == "logits" or (row["group"] == "aux" and self.has_bias(folder, name, scope))
-            for axis in range(len(shape)):
-                spatial = len(shape) == 4 and axis < 2
-                multiplier = row["kind"] == "depthwise_weight" and axis == 3
-                last = axis == len(shape) - 1
-                if spatial or multiplier or (len(shape) == 4 and axis == 2 and shape[2] == 3):
-                    continue
-                if is_logits and last:
-                    shape[axis] = classes or shape[axis]
+            if width != 1.0:
+                scope = scope.removesuffix("/BatchNorm")
+                if row["kind"] == "depthwise_weight":
+                    shape[2:] = depthwise[scope]
+                elif len(shape) == 4:
+                    shape[2:] = full[scope]
                 else:
-                    shape[axis] = scaled(shape[axis], width)
+                    shape[0] = full[scope][1]
+            if is_logits:
+                shape[-1] = classes or int(row["shape"].split(",")[-1])
             self.variables.append((row["name"], row["kind"], tuple(shape), len(self.variables)))
         self.l2_slim = {r["name"]: float(r["l2_slim"]) for r in read_table(folder / f"{name}.tsv")}
         self.classes = self.variables[-1][2][-1]
@@ -313,7 +342,7 @@ def cross_entropy(logits, labels, smoothing=0.0):
 def add_network_options(parser):
     parser.add_argument("--network", required=True, choices=NETWORKS)
     parser.add_argument("--classes", type=int, help="size of the logits layer (default: the table's)")
-    parser.add_argument("--width", type=float, default=1.0, help="MobileNet v1's width multiplier")
+    parser.add_argument("--width", type=float, default=1.0, help=f"width multiplier of {', '.join(LEAST_CHANNELS)}")
     parser.add_argument("--layout", choices=("paper", "public"), default="paper", help="ResNet: which ops table")
     parser.add_argument("--auxiliary-head", action="store_true", help="with the head, made for --image-size")
     parser.add_argument("--image-size", type=int, default=0, help="side of the images an auxiliary head is made for")

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "tinyvision/checkpoint/protobuf.hpp"
+#include "report/event_reader.hpp"
 #include "tinyvision/core/random.hpp"
 
 namespace tv = tinyvision;
@@ -36,88 +36,8 @@ report::WallClock seconds() {
   return [time = 1.5e9 - 1]() mutable { return time += 1; };
 }
 
-/// CRC-32C bit by bit, from the polynomial's definition, and the mask: nothing of core/crc32c.hpp.
-std::uint32_t slow_masked_crc(const std::string& bytes) {
-  std::uint32_t remainder = 0xffffffffu;
-  for (const char c : bytes)
-    for (int bit = 0; bit < 8; ++bit) {
-      const bool odd = ((remainder ^ (static_cast<unsigned char>(c) >> bit)) & 1u) != 0;
-      remainder = (remainder >> 1) ^ (odd ? 0x82f63b78u : 0u);
-    }
-  const std::uint32_t crc = ~remainder;
-  return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
-}
-
-struct Event {
-  double wall_time = 0;
-  Index step = 0;
-  std::string version{}, tag{}, png{};
-  float scalar = 0;
-  Index height = 0, width = 0, channels = 0, session = 0;
-  std::vector<double> histogram{}, limits{}, counts{};
-};
-
-double as_double(std::uint64_t bits) {
-  double value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-void read_value(tv::checkpoint::ProtobufMessage value, Event& event) {
-  while (value.next()) {
-    if (value.field() == 1) event.tag = value.bytes();
-    if (value.field() == 2) {
-      const std::uint32_t bits = value.fixed32();
-      std::memcpy(&event.scalar, &bits, sizeof bits);
-    }
-    if (value.field() != 4 && value.field() != 5) continue;
-    const bool image = value.field() == 4;
-    auto inner = value.message();
-    while (inner.next()) {
-      if (image && inner.field() == 1) event.height = inner.int64();
-      if (image && inner.field() == 2) event.width = inner.int64();
-      if (image && inner.field() == 3) event.channels = inner.int64();
-      if (image && inner.field() == 4) event.png = inner.bytes();
-      if (!image && inner.field() <= 5) event.histogram.push_back(as_double(inner.fixed64()));
-      if (!image && inner.field() == 6) inner.append_fixed(event.limits);
-      if (!image && inner.field() == 7) inner.append_fixed(event.counts);
-    }
-  }
-}
-
-/// A reader of its own: framing, checksums and messages.
-std::vector<Event> read_events(const std::string& path) {
-  const std::string bytes = tv::read_file(path);
-  std::vector<Event> events;
-  for (std::size_t at = 0; at < bytes.size();) {
-    std::uint64_t length = 0;
-    std::uint32_t of_length = 0, of_body = 0;
-    if (bytes.size() - at < 16) throw tv::Error("cut off");
-    std::memcpy(&length, bytes.data() + at, 8);
-    std::memcpy(&of_length, bytes.data() + at + 8, 4);
-    if (bytes.size() - at - 16 < length) throw tv::Error("cut off");
-    const std::string body = bytes.substr(at + 12, length);
-    std::memcpy(&of_body, bytes.data() + at + 12 + length, 4);
-    EXPECT_EQ(of_length, slow_masked_crc(bytes.substr(at, 8))) << "at byte " << at;
-    EXPECT_EQ(of_body, slow_masked_crc(body)) << "at byte " << at;
-    Event event;
-    tv::checkpoint::ProtobufMessage message("test", path, body, at + 12);
-    while (message.next()) {
-      if (message.field() == 1) event.wall_time = as_double(message.fixed64());
-      if (message.field() == 2) event.step = message.int64();
-      if (message.field() == 3) event.version = message.bytes();
-      if (message.field() == 5)
-        for (auto summary = message.message(); summary.next();)
-          if (summary.field() == 1) read_value(summary.message(), event);
-      if (message.field() == 7)
-        for (auto session = message.message(); session.next();)
-          if (session.field() == 1) event.session = session.int64();
-    }
-    events.push_back(event);
-    at += 16 + length;
-  }
-  return events;
-}
+using event_reader::Event;
+using event_reader::read_events;
 
 template <class Body>
 std::string message_of(Body&& body) {
@@ -248,8 +168,13 @@ TEST(EventFile, RefusesWhatItDidNotWrite) {
 TEST(ScalarLog, WritesCsv) {
   const Folder folder;
   const std::string path = folder / "log.csv";
-  { report::CsvLog(path, seconds()).scalar("train/loss", 1, 0.1); }
-  { std::ofstream(path, std::ios::app) << "1500000001,2,train"; }  // killed here
+  {
+    report::CsvLog log(path, seconds());
+    log.scalar("train/loss", 1, 0.1);
+    log.scalar("line\nend", 2, 0.2);
+    log.scalar("train/loss", 1, 0.3);
+  }
+  { std::ofstream(path, std::ios::app) << "1500000001,2,\"cut\n"; }  // killed here
   {
     report::CsvLog log(path, seconds());
     log.restart(2);
@@ -257,8 +182,12 @@ TEST(ScalarLog, WritesCsv) {
     log.scalar("big", 3, -infinity);
   }
   EXPECT_EQ(tv::read_file(path),
-            "wall_time,step,tag,value\n1.5e+09,1,train/loss,0.1\n1.5e+09,2,,\n1500000001,2,\"a \"\"b\"\", c\",nan\n"
-            "1500000002,3,big,-inf\n");
+            "wall_time,step,tag,value\n1.5e+09,1,train/loss,0.1\n1500000002,1,train/loss,0.3\n"
+            "1.5e+09,2,\"a \"\"b\"\", c\",nan\n1500000001,3,big,-inf\n");
+  { std::ofstream(path, std::ios::app) << "1500000003,4.5,loss,1\n"; }
+  const std::string before = tv::read_file(path);
+  EXPECT_NE(message_of([&] { report::CsvLog(path).restart(2); }).find("row 5, step: '4.5'"), std::string::npos);
+  EXPECT_EQ(tv::read_file(path), before);
   tv::write_file_atomically(path, "name,accuracy\nresnet,0.7\n");
   EXPECT_NE(message_of([&] { report::CsvLog log(path); }).find(path), std::string::npos);
   EXPECT_EQ(tv::read_file(path), "name,accuracy\nresnet,0.7\n");
@@ -267,17 +196,20 @@ TEST(ScalarLog, WritesCsv) {
 TEST(ScalarLog, WritesJsonLines) {
   const Folder folder;
   const std::string path = folder / "log.jsonl";
-  { report::JsonLinesLog(path, seconds()).scalar("loss\n\"\xff", 1, 0.25); }
+  {
+    report::JsonLinesLog log(path, seconds());
+    log.scalar("loss\n\"\xff", 1, 0.25);
+    log.scalar("loss", 2, 1);
+  }
   { std::ofstream(path, std::ios::app) << "{\"wall_ti"; }
   {
     report::JsonLinesLog log(path, seconds());
-    log.restart(1);
-    log.scalar("loss", 1, infinity);
+    log.restart(2);
+    log.scalar("loss", 2, infinity);
   }
   EXPECT_EQ(tv::read_file(path),
             "{\"wall_time\": 1.5e+09, \"step\": 1, \"tag\": \"loss\\u000a\\\"\xEF\xBF\xBD\", \"value\": 0.25}\n"
-            "{\"wall_time\": 1.5e+09, \"step\": 1, \"restart\": true}\n"
-            "{\"wall_time\": 1500000001, \"step\": 1, \"tag\": \"loss\", \"value\": \"inf\"}\n");
+            "{\"wall_time\": 1.5e+09, \"step\": 2, \"tag\": \"loss\", \"value\": \"inf\"}\n");
   tv::write_file_atomically(path, "{\"other\": 1}\n");
   EXPECT_NE(message_of([&] { report::JsonLinesLog log(path); }).find(path), std::string::npos);
 }
@@ -289,10 +221,10 @@ TEST(ScalarLog, IsChosenByThePathAndWritesToSeveral) {
     for (const char* name : {"log.csv", "log.jsonl", "run.tfevents", "events"})
       logs.add(report::open_scalar_log(folder / name, seconds()));
     logs.scalar("accuracy", 4, 0.5);
-    logs.restart(4);
+    logs.restart(5);
     logs.flush();
   }
-  EXPECT_EQ(tv::read_file(folder / "log.csv"), "wall_time,step,tag,value\n1.5e+09,4,accuracy,0.5\n1500000001,4,,\n");
+  EXPECT_EQ(tv::read_file(folder / "log.csv"), "wall_time,step,tag,value\n1.5e+09,4,accuracy,0.5\n");
   EXPECT_NE(tv::read_file(folder / "log.jsonl").find("\"accuracy\""), std::string::npos);
   std::vector<std::string> paths{folder / "run.tfevents"};
   for (const auto& entry : fs::directory_iterator(folder / "events")) paths.push_back(entry.path().string());

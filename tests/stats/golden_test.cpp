@@ -1,14 +1,12 @@
 // The statistics against SciPy, statsmodels and NumPy on random inputs with ties and zeros: tests/golden/stats, written
 // by tests/oracle/make_stats_tests_golden.py, which makes the same inputs from the same generator.
+#include "stats/golden.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <cstdlib>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -28,24 +26,10 @@ using tv::Index;
 
 namespace {
 
-using Column = std::vector<double>;
-
-constexpr std::int64_t level_counts[] = {1 << 20, 16, 4, 1 << 20};
-
-class Lcg {
- public:
-  Lcg(int family, std::size_t which) : state_(static_cast<std::uint64_t>(family) * 1000 + which) {
-    for (int i = 0; i < 4; ++i) draw(1);
-  }
-  std::int64_t draw(std::int64_t levels) {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return (static_cast<std::int64_t>(state_ >> 40) * levels) >> 24;
-  }
-  double real(std::int64_t levels) { return static_cast<double>(draw(levels)); }
-
- private:
-  std::uint64_t state_;
-};
+using stats_golden::Column;
+using stats_golden::Golden;
+using stats_golden::Lcg;
+using stats_golden::level_counts;
 
 bool constant(const Column& column) { return std::set<double>(column.begin(), column.end()).size() == 1; }
 
@@ -108,48 +92,6 @@ std::vector<Column> four_columns(std::size_t which) {
   return columns;
 }
 
-/// Compares rows of one golden file and keeps the largest relative difference.
-class Golden {
- public:
-  explicit Golden(const std::string& name) : name_(name) {
-    std::ifstream file(std::string(TINYVISION_SOURCE_DIR) + "/tests/golden/stats/" + name + ".tsv");
-    std::string line;
-    while (std::getline(file, line)) {
-      if (line.starts_with('#')) continue;
-      std::istringstream words(line);
-      std::vector<double> row;
-      for (std::string word; words >> word;) row.push_back(std::strtod(word.c_str(), nullptr));
-      rows_.push_back(row);
-    }
-  }
-  ~Golden() {
-    std::cout << name_ << ": " << compared_ << " numbers, largest relative difference " << largest_ << " (input "
-              << at_input_ << ", number " << at_number_ << ")\n";
-  }
-
-  std::size_t inputs() const { return rows_.size(); }
-
-  /// |a - b| <= 1e-10 |b|; `floor` is the size below which a number is a difference of larger ones that cancelled.
-  void compare(std::size_t which, const std::vector<double>& actual, double floor = 0) {
-    const std::vector<double>& expected = rows_[which];
-    ASSERT_EQ(actual.size(), expected.size()) << name_ << ", input " << which;
-    for (std::size_t i = 0; i < actual.size(); ++i) {
-      const double size = std::max(std::fabs(expected[i]), floor);
-      const double difference = actual[i] == expected[i] ? 0 : std::fabs(actual[i] - expected[i]) / size;
-      ++compared_;
-      EXPECT_LE(difference, 1e-10) << name_ << ", input " << which << ", number " << i << ": " << actual[i]
-                                   << " instead of " << expected[i];
-      if (difference > largest_) largest_ = difference, at_input_ = which, at_number_ = i;
-    }
-  }
-
- private:
-  std::string name_;
-  std::vector<std::vector<double>> rows_;
-  double largest_ = 0;
-  std::size_t compared_ = 0, at_input_ = 0, at_number_ = 0;
-};
-
 TEST(StatisticsGolden, CorrelationsAndLines) {
   Golden golden("pairs");
   ASSERT_EQ(golden.inputs(), 200u);
@@ -157,10 +99,13 @@ TEST(StatisticsGolden, CorrelationsAndLines) {
     const auto [x, y] = regression_pair(which);
     const stats::Correlation r = stats::pearson(x, y), rho = stats::spearman(x, y);
     const stats::LinearFit line = stats::linear_fit(x, y);
-    golden.compare(which,
-                   {r.r, r.p_value, r.interval.low, r.interval.high, rho.r, rho.p_value, line.slope, line.intercept,
-                    line.slope_error, line.p_value},
-                   1e-7);
+    golden.compare(
+        which,
+        {{"pearson", {r.r, r.p_value}},
+         {"fisher_interval", {r.interval.low, r.interval.high}},
+         {"spearman", {rho.r, rho.p_value, rho.interval.low, rho.interval.high}},
+         {"linear_fit", {line.slope, line.intercept, line.slope_error, line.p_value, line.residual_deviation}}},
+        1e-7);
   }
 }
 
@@ -171,28 +116,28 @@ TEST(StatisticsGolden, PairedTests) {
   for (std::size_t which = 0; which < golden.inputs(); ++which) {
     const auto [x, y] = matched_pair(which);
     const stats::PairedTTest t = stats::paired_t_test(x, y);
-    std::vector<double> row{t.t,
-                            t.p_value,
-                            stats::paired_t_test(x, y, Alternative::less).p_value,
-                            stats::paired_t_test(x, y, Alternative::greater).p_value,
-                            t.interval.low,
-                            t.interval.high};
+    stats_golden::Results row{
+        {"paired_t_test",
+         {t.t, t.p_value, stats::paired_t_test(x, y, Alternative::less).p_value,
+          stats::paired_t_test(x, y, Alternative::greater).p_value, t.interval.low, t.interval.high}}};
     constexpr Alternative alternatives[] = {Alternative::two_sided, Alternative::less, Alternative::greater};
     for (const stats::ZeroMethod zeros : {stats::ZeroMethod::wilcoxon, stats::ZeroMethod::pratt}) {
       stats::SignedRankOptions options{zeros};
       options.method = stats::SignedRankMethod::exact;
       const stats::SignedRankTest test = stats::wilcoxon_signed_rank(x, y, options);
-      row.insert(row.end(), {test.positive, test.negative});
+      const std::string name = zeros == stats::ZeroMethod::wilcoxon ? "wilcoxon, zeros dropped" : "wilcoxon, Pratt";
+      row.push_back({name + ", exact", {test.positive, test.negative}});
       for (const Alternative alternative : alternatives) {
         options.alternative = alternative;
-        row.push_back(stats::wilcoxon_signed_rank(x, y, options).p_value);
+        row.back().second.push_back(stats::wilcoxon_signed_rank(x, y, options).p_value);
       }
+      row.push_back({name + ", normal", {}});
       options.method = stats::SignedRankMethod::normal;
       for (const Alternative alternative : alternatives)
         for (const bool continuity : {false, true}) {
           options.alternative = alternative;
           options.continuity = continuity;
-          row.push_back(stats::wilcoxon_signed_rank(x, y, options).p_value);
+          row.back().second.push_back(stats::wilcoxon_signed_rank(x, y, options).p_value);
         }
     }
     golden.compare(which, row, 1e-12);
@@ -207,16 +152,21 @@ TEST(StatisticsGolden, DependentCorrelations) {
     const auto overlapping = stats::overlapping_correlations(c[0], c[1], c[2]);
     const auto nonoverlapping = stats::nonoverlapping_correlations(c[0], c[1], c[2], c[3]);
     const stats::MengTest meng = stats::meng_test(overlapping);
-    std::vector<double> row{meng.statistic, meng.p_two_sided, meng.p_greater, meng.z_difference.low,
-                            meng.z_difference.high};
-    for (const stats::CorrelationDifference& test :
-         {stats::hotelling_test(overlapping), stats::williams_test(overlapping), stats::dunn_clark_test(overlapping),
-          stats::steiger_test(overlapping), stats::pearson_filon_test(nonoverlapping),
-          stats::dunn_clark_test(nonoverlapping), stats::steiger_test(nonoverlapping)})
-      row.insert(row.end(), {test.statistic, test.p_two_sided, test.p_greater});
+    stats_golden::Results row{
+        {"meng_test",
+         {meng.statistic, meng.p_two_sided, meng.p_greater, meng.z_difference.low, meng.z_difference.high}}};
+    const auto add = [&row](const char* name, const stats::CorrelationDifference& test) {
+      row.push_back({name, {test.statistic, test.p_two_sided, test.p_greater}});
+    };
+    add("hotelling_test", stats::hotelling_test(overlapping));
+    add("williams_test", stats::williams_test(overlapping));
+    add("dunn_clark_test, overlapping", stats::dunn_clark_test(overlapping));
+    add("steiger_test, overlapping", stats::steiger_test(overlapping));
+    add("pearson_filon_test", stats::pearson_filon_test(nonoverlapping));
+    add("dunn_clark_test, nonoverlapping", stats::dunn_clark_test(nonoverlapping));
+    add("steiger_test, nonoverlapping", stats::steiger_test(nonoverlapping));
+    add("raghunathan_test", stats::raghunathan_test(nonoverlapping));
     golden.compare(which, row, 1e-9);
-    const double dunn = stats::dunn_clark_test(nonoverlapping).statistic;
-    EXPECT_NEAR(stats::raghunathan_test(nonoverlapping).statistic, dunn, 1e-10 * std::max(1.0, std::fabs(dunn)));
   }
 }
 
@@ -231,10 +181,7 @@ TEST(StatisticsGolden, AdjustedPValues) {
       const double v = lcg.real(levels) / static_cast<double>(levels);
       p.push_back(which / 4 % 2 == 1 ? v * v * v : v);
     }
-    Column row = stats::holm(p);
-    const Column second = stats::benjamini_hochberg(p);
-    row.insert(row.end(), second.begin(), second.end());
-    golden.compare(which, row);
+    golden.compare(which, {{"holm", stats::holm(p)}, {"benjamini_hochberg", stats::benjamini_hochberg(p)}});
   }
 }
 
@@ -254,8 +201,12 @@ TEST(StatisticsGolden, BinomialTestsAndIntervals) {
                greater = stats::binomial_test({k, n}, p, Alternative::greater);
     const stats::Interval wilson = stats::wilson_interval({k, n}), exact = stats::clopper_pearson_interval({k, n});
     golden.compare(which,
-                   {both.exact, less.exact, greater.exact, both.mid_p, less.mid_p, greater.mid_p,
-                    stats::mcnemar(k, n - k).exact, wilson.low, wilson.high, exact.low, exact.high},
+                   {{"binomial_test", {both.exact, less.exact, greater.exact}},
+                    {"binomial_test, mid-p", {both.mid_p, less.mid_p, greater.mid_p}},
+                    {"mcnemar", {stats::mcnemar(k, n - k).exact}},
+                    {"mcnemar, mid-p", {stats::mcnemar(k, n - k).mid_p}},
+                    {"wilson_interval", {wilson.low, wilson.high}},
+                    {"clopper_pearson_interval", {exact.low, exact.high}}},
                    1e-200);
     const stats::BinomialTest half = stats::binomial_test({k, n});
     EXPECT_NEAR(half.exact, stats::mcnemar(k, n - k).exact, 1e-12 * half.exact + 1e-300);
@@ -282,9 +233,11 @@ TEST(StatisticsGolden, WithinSubjectErrors) {
       widths.push_back(row.half_width);
       adjusted += row.adjusted_mean;
     }
-    means.insert(means.end(), errors.begin(), errors.end());
-    means.insert(means.end(), widths.begin(), widths.end());
-    golden.compare(which, means, 1e-9);
+    golden.compare(which,
+                   {{"within_subject_means", means},
+                    {"within_subject_means, error", errors},
+                    {"within_subject_means, half width", widths}},
+                   1e-9);
     EXPECT_NEAR(adjusted, 0, 1e-14);
   }
 }
@@ -305,24 +258,30 @@ TEST(StatisticsGolden, TrainingSpeed) {
     const stats::TimeToOdds crossing = stats::time_to_odds(times, accuracies, 0.9, stats::Crossing::interpolated);
     const stats::Interval quartiles = stats::interquartile_range(times);
     const stats::SizeRegression line = stats::fisher_z_regression(times, correlations);
-    golden.compare(which,
-                   {measured.time, crossing.time, measured.threshold, stats::logit(accuracies[0]),
-                    stats::inverse_logit(times[0] / 500), stats::inverse_logit(-times[0] / 100),
-                    stats::geometric_mean(times), quartiles.low, quartiles.high, line.line.slope, line.line.intercept,
-                    line.correlation.r, line.correlation.p_value},
-                   1e-9);
+    golden.compare(
+        which,
+        {{"time_to_odds", {measured.time}},
+         {"time_to_odds, interpolated", {crossing.time}},
+         {"time_to_odds, threshold", {measured.threshold}},
+         {"logit", stats::logits(accuracies)},
+         {"inverse_logit", {stats::inverse_logit(times[0] / 500), stats::inverse_logit(-times[0] / 100)}},
+         {"geometric_mean", {stats::geometric_mean(times)}},
+         {"geometric_mean_speed_up", {stats::geometric_mean_speed_up(times, accuracies)}},
+         {"interquartile_range", {quartiles.low, quartiles.high}},
+         {"fisher_z_regression", {line.line.slope, line.line.intercept, line.correlation.r, line.correlation.p_value}}},
+        1e-9);
   }
 }
 
 TEST(StatisticsGolden, BootstrapBands) {
   Golden golden("bands");
-  ASSERT_EQ(golden.inputs(), 8u);
+  ASSERT_EQ(golden.inputs(), 200u);
   for (std::size_t which = 0; which < golden.inputs(); ++which) {
     const auto [x, y] = regression_pair(which);
     Column row;
     for (const stats::Interval& at : stats::bootstrap_band(x, y, Column{-0.5, 0, 0.5, 1}, {which, 150, 0.95}))
       row.insert(row.end(), {at.low, at.high});
-    golden.compare(which, row, 1e-9);
+    golden.compare(which, {{"bootstrap_band", row}}, 1e-9);
   }
 }
 

@@ -69,6 +69,17 @@ TEST(NearDuplicates, WithinASetNameEachPairOnce) {
   expect_equal(stats::near_duplicates_within(a, 0.7), wanted);
 }
 
+TEST(NearDuplicates, ReportProgress) {
+  const tv::Tensor a = features(90, 5, 1), b = features(2100, 5, 2);
+  std::vector<Index> seen;
+  const auto progress = [&](Index done, Index all) {
+    EXPECT_EQ(all, 90 * 2100);
+    seen.push_back(done);
+  };
+  EXPECT_EQ(stats::near_duplicates(a, b, 0.9, progress), stats::near_duplicates(a, b, 0.9));
+  EXPECT_EQ(seen, (std::vector<Index>{90 * 2048, 90 * 2100}));  // block by block of the second set
+}
+
 // Cosines nearer to the threshold than f32 products can tell: 1 - 1e-10 passes, 1 - 4e-10 does not.
 TEST(NearDuplicates, AreDecidedInDoublePrecision) {
   const auto a = tv::Tensor::from_vector<double>({1, 2}, {1, 0});

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "tinyvision/stats/mcnemar.hpp"
@@ -135,6 +137,24 @@ TEST(PermutationTest, DoesNotDependOnTheNumberOfThreads) {
   tv::set_num_threads(before);
   EXPECT_EQ(counts, std::vector<Index>(5, counts[0]));
   EXPECT_GT(counts[0], 0);
+}
+
+// Who waits is told, up to the end, and can stop the test; the counts do not change.
+TEST(PermutationTest, ReportsProgress) {
+  const auto first = random_hits(300, 0.6, 1), second = random_hits(300, 0.57, 2);
+  stats::PermutationOptions options = sampled(9, 10000);
+  const Index expected = stats::permutation_test_top1(first, second, options).as_extreme;
+  std::vector<Index> seen;
+  options.progress = [&](Index done, Index total) {
+    EXPECT_EQ(total, 10000);
+    seen.push_back(done);
+  };
+  EXPECT_EQ(stats::permutation_test_top1(first, second, options).as_extreme, expected);
+  EXPECT_GE(seen.size(), 32u);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  EXPECT_EQ(seen.back(), 10000);
+  options.progress = [](Index, Index) { throw std::runtime_error("stop"); };
+  EXPECT_THROW(stats::permutation_test_top1(first, second, options), std::runtime_error);
 }
 
 // Three images, two classes; the second image's class 1 is difficult.

@@ -72,6 +72,25 @@ TEST(Transforms, PercentagesAndFractionsAreNotConfused) {
   EXPECT_EQ(stats::fractions(Column{0, 50, 100}, stats::Scale::percent), (Column{0, 0.5, 1}));
 }
 
+TEST(Transforms, ColumnsOfUnlikeScalesAreNotCompared) {
+  const Column percent{76.0, 80.8}, fraction{0.76, 1}, other{0.5, 80}, counts{0, 1};
+  const auto compared = [](const Column& x, const Column& y) {
+    return message([&] { stats::check_like_scales("t", stats::Sample(x, "a"), stats::Sample(y, "b")); });
+  };
+  EXPECT_EQ(
+      compared(percent, fraction),
+      "[t] column 'b' looks like fractions (0.76 to 1) and column 'a' like percentages (76 to 80.8): bring both to "
+      "one scale");
+  EXPECT_EQ(
+      compared(fraction, percent),
+      "[t] column 'a' looks like fractions (0.76 to 1) and column 'b' like percentages (76 to 80.8): bring both to "
+      "one scale");
+  for (const Column& x : {percent, fraction, other, counts, Column{-1, 5}, Column{}})
+    for (const Column& y : {other, counts, Column{120, 130}, Column{0.5}, Column{}})
+      EXPECT_EQ(compared(x, y), "no UsageError");
+  EXPECT_EQ(compared(percent, percent), "no UsageError");
+}
+
 TEST(Transforms, RefuseBoundariesAndNonsense) {
   EXPECT_EQ(message([] { stats::logit(0.0); }), "[logit] the accuracy is 0, and an accuracy of 0 has no finite logit");
   EXPECT_EQ(message([] { stats::logit(1.0); }),

@@ -33,6 +33,7 @@ struct StoredTensor {
   std::string dtype;
   std::vector<std::uint64_t> shape;
   std::uint64_t begin = 0, end = 0;
+  std::uint64_t entry = 0;  ///< byte of the file at which its description begins
 };
 
 /// A parsed header, tensors in the order of the text.
@@ -74,7 +75,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       place_ = Place::header;
     } else if (place_ == Place::header) {
       place_ = name_ == "__metadata__" ? Place::metadata : Place::tensor;
-      if (place_ == Place::tensor) header_.tensors.push_back({name_, {}, {}, 0, 0}), fields_.clear(), offsets_ = 0;
+      if (place_ == Place::tensor)
+        header_.tensors.push_back({name_, {}, {}, 0, 0, position() - 1}), fields_.clear(), offsets_ = 0;
     } else {
       unexpected("an object");
     }
@@ -141,9 +143,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   enum class Place { start, header, metadata, tensor, array };
 
   std::string tensor() const { return "tensor '" + name_ + "': "; }
+  /// Byte of the file after what was read.
+  std::uint64_t position() const { return 8 + static_cast<std::uint64_t>(cursor_ - text_); }
   template <class... Args>
   [[noreturn]] void refuse(const Args&... args) const {
-    fail_usage("safetensors", path_, ": header before byte ", 8 + (cursor_ - text_), ": ", args...);
+    fail_usage("safetensors", path_, ": header before byte ", position(), ": ", args...);
   }
   [[noreturn]] void unexpected(const char* what) const {
     switch (place_) {
@@ -191,7 +195,9 @@ struct WatchedIterator {
 
 /// Checks type, shape and extent of one tensor.
 inline void check_stored_tensor(const StoredTensor& t, std::uint64_t data_bytes, const std::string& path) {
-  const auto refuse = [&](const auto&... why) { fail_usage("safetensors", path, ": tensor '", t.name, "': ", why...); };
+  const auto refuse = [&](const auto&... why) {
+    fail_usage("safetensors", path, ": byte ", t.entry, ": tensor '", t.name, "': ", why...);
+  };
   const StoredType* type = find_stored_type(t.dtype);
   if (type == nullptr) refuse("unknown dtype '", t.dtype, "'");
   if (t.begin > t.end) refuse("data_offsets [", t.begin, ",", t.end, "] end before they begin");

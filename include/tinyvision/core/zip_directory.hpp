@@ -30,6 +30,7 @@ struct ZipEntry {
   std::uint64_t stored_size = 0;    ///< bytes in the archive
   std::uint64_t original_size = 0;  ///< bytes when it is decompressed
   std::uint32_t crc32 = 0;          ///< of the decompressed bytes; PyTorch can leave it out
+  std::uint16_t unix_mode = 0;      ///< file type and permissions (st_mode); 0 where the archive was not made on Unix
 };
 
 /// The entries of an archive by name; bytes are views into the file.
@@ -127,6 +128,9 @@ class ZipDirectory {
       entry.stored_size = stored;
       entry.original_size = original;
       entry.crc32 = directory.u32(at + 16, "a directory entry");
+      constexpr std::uint8_t made_on_unix = 3;
+      if (directory.u16(at + 4, "a directory entry") >> 8 == made_on_unix)
+        entry.unix_mode = directory.u16(at + 40, "a directory entry");
       entry.begin = data_begin(name, entry, directory, at);
       if (!entries_.emplace(name, entry).second) directory.refuse(at, "entry '", name, "' occurs twice");
       at += 46 + name_size + extra_size + comment_size;

@@ -66,13 +66,17 @@ class Dataset {
     if (all.empty()) all = scratch = image(i);
     return {all, choose(all.height, all.width)};
   }
-  /// Text that differs when the stored form of example i does, for the keys of caches: of files their size, else a digest of
-  /// the pixels. Throws as image() does.
-  virtual std::string identity(Index i) const {
+  /// SHA-256 of what is stored of example i: of the bytes of its file, else of its pixels behind "height x width ". Throws
+  /// UsageError naming the path when it cannot be read.
+  virtual std::string content(Index i) const {
     const Image whole = image(i);
-    return concat_text(whole.height, "x", whole.width, " ",
-                       Sha256().update(whole.pixels.data(), whole.pixels.size()).hex());
+    return Sha256()
+        .update(concat_text(whole.height, "x", whole.width, " "))
+        .update(whole.pixels.data(), whole.pixels.size())
+        .hex();
   }
+  /// As FileSource::stamp(): text that changes when what is stored of example i does; empty where nothing tells.
+  virtual std::string stamp(Index) const { return ""; }
   /// What turns bytes into pixels, as recorded in results ("none" when the pixels were stored plainly).
   virtual std::string decoder() const { return "none"; }
 
@@ -109,6 +113,9 @@ class Dataset {
   Metric metric_;
 };
 
+/// An image file may have so many bytes: 256 MiB. A larger one is no photo, and each of a loader's threads would hold it.
+inline constexpr Index largest_image_file = Index{1} << 28;
+
 /// Image files of a source, decoded on each access.
 class FileDataset : public Dataset {
  public:
@@ -134,19 +141,29 @@ class FileDataset : public Dataset {
   std::int64_t label(Index i) const override { return at(i).label; }
   std::string path(Index i) const override { return at(i).path; }
   Image image(Index i) const override {
-    const std::string name = source_name(i), bytes = source_->read(name);
+    const std::string name = source_name(i), bytes = read(i);
     return decode_image({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, source_->describe(name),
                         decoder_);
   }
+  /// The bytes of the file of example i. Throws UsageError when it cannot be read or, before any of it is read, when it is
+  /// larger than `largest_image_file`.
+  std::string read(Index i) const {
+    const std::string name = source_name(i);
+    if (const Index bytes = source_->size(name); bytes > largest_image_file)
+      fail_usage("dataset", source_->describe(name), ": an image file of ", bytes, " bytes; at most ",
+                 largest_image_file, " are accepted");
+    return source_->read(name);
+  }
   /// Decodes little more than the box: see decode_box.hpp.
   BoxView view_box(Index i, const ChooseBox& choose, Image& scratch) const override {
-    const std::string name = source_name(i), bytes = source_->read(name);
+    const std::string name = source_name(i), bytes = read(i);
     return decode_box({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, source_->describe(name),
                       decoder_, choose, scratch);
   }
-  std::string identity(Index i) const override { return std::to_string(source_->size(source_name(i))); }
+  std::string content(Index i) const override { return sha256_hex(read(i)); }
+  std::string stamp(Index i) const override { return source_->stamp(source_name(i)); }
   std::pair<Index, Index> image_size(Index i) const override {
-    const std::string name = source_name(i), bytes = source_->read(name);
+    const std::string name = source_name(i), bytes = read(i);
     return decoded_size({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, source_->describe(name));
   }
   std::string decoder() const override { return decoder_name(decoder_); }

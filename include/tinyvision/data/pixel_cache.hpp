@@ -5,9 +5,9 @@
 //   table    for each image: place, height, width (64 bits each); or 0, 0 and the length of a reason why it is unreadable
 //   reasons  one after another
 //
-// The key is the SHA-256 of all that the pixels depend on: the data set's name, its decoder, the names and sizes of its
-// files, the shortest side. It is part of the file's name, so a changed input never meets an old cache. A file gets its name
-// when it is complete.
+// The key is the SHA-256 of all that the pixels depend on: the data set's name, its decoder, the names and bytes of its files
+// (content_digest.hpp), the shortest side. It is part of the file's name, so a changed input never meets an old cache. A file
+// gets its name when it is complete.
 #pragma once
 
 #include <algorithm>
@@ -23,6 +23,7 @@
 #include "tinyvision/core/files.hpp"
 #include "tinyvision/core/mapped_file.hpp"
 #include "tinyvision/core/thread_pool.hpp"
+#include "tinyvision/data/content_digest.hpp"
 #include "tinyvision/data/dataset.hpp"
 #include "tinyvision/data/preprocess.hpp"
 
@@ -30,6 +31,8 @@ TINYVISION_BEGIN
 namespace data {
 
 struct PixelCacheOptions {
+  /// ContentDigests::of_all() of the data set, where it is known. Empty: all files are read for it.
+  std::string content{};
   /// 0: original pixels. Else larger images are reduced (antialias_bilinear, rounded) until their shortest side has so many
   /// pixels; random crops then cut from other pixels, which decoder() says.
   Index shortest_side = 0;
@@ -75,13 +78,10 @@ struct CachedImage {
 
 }  // namespace detail
 
-/// SHA-256 of what cached pixels of `dataset` depend on.
+/// SHA-256 of what cached pixels of `dataset` depend on, `options.content` among it.
 inline std::string pixel_cache_key(const Dataset& dataset, const PixelCacheOptions& options) {
-  Sha256 key;
-  key.update(concat_text("pixels 1\n", dataset.name(), "\n", dataset.decoder(), "\nshortest side ",
-                         options.shortest_side, "\n"));
-  for (Index i = 0; i < dataset.size(); ++i) key.update(concat_text(dataset.path(i), "\t", dataset.identity(i), "\n"));
-  return key.hex();
+  return sha256_hex(concat_text("pixels 2\n", dataset.name(), "\n", dataset.decoder(), "\nshortest side ",
+                                options.shortest_side, "\n", options.content, "\n"));
 }
 
 /// A data set whose images come from such a file. Labels, names and metric are those of the data set behind it.
@@ -130,7 +130,8 @@ class CachedDataset : public Dataset {
   std::int64_t label(Index i) const override { return behind_->label(i); }
   std::span<const std::int8_t> presence(Index i) const override { return behind_->presence(i); }
   std::string path(Index i) const override { return behind_->path(i); }
-  std::string identity(Index i) const override { return behind_->identity(i); }
+  std::string content(Index i) const override { return behind_->content(i); }
+  std::string stamp(Index i) const override { return behind_->stamp(i); }
   ImageView view(Index i) const override {
     check_index(i);
     const detail::CachedImage& image = images_[static_cast<std::size_t>(i)];
@@ -241,10 +242,11 @@ inline void write_pixel_cache(const Dataset& dataset, const std::string& path, c
 /// PixelCacheStopped. Safe to share between processes: each writes its own file, and the last one to finish gives the name.
 inline std::shared_ptr<const CachedDataset> with_pixel_cache(std::shared_ptr<const Dataset> dataset,
                                                              const std::string& folder,
-                                                             const PixelCacheOptions& options = {}) {
+                                                             PixelCacheOptions options = {}) {
   check(dataset != nullptr, "cache", "no data set");
   if (options.shortest_side < 0) fail_usage("cache", "a shortest side of ", options.shortest_side, " pixels");
   ensure_writable_folder(folder);
+  if (options.content.empty()) options.content = ContentDigests(dataset, {.skip_bad = options.skip_bad}).of_all();
   const std::string key = pixel_cache_key(*dataset, options);
   const std::string path = folder + "/" + dataset->name() + "-" + key.substr(0, 16) + ".pixels";
   if (!std::filesystem::exists(path)) {

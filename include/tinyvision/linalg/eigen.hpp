@@ -35,6 +35,7 @@ void solve_symmetric(Index n, const T* a, T* b) {
 }
 
 #if defined(TINYVISION_COMPILED) && TINYVISION_COMPILED
+extern template void symmetric_eigen<float>(Index, float*, float*);
 extern template void symmetric_eigen<double>(Index, double*, double*);
 extern template void solve_symmetric<double>(Index, const double*, double*);
 #endif

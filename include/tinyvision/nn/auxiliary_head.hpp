@@ -12,6 +12,7 @@ TINYVISION_BEGIN
 struct AuxiliaryFigure {
   std::string pool, whole, logits;
   std::optional<Initialiser> whole_weights;
+  Index narrow = 128, wide = 768;  ///< channels of the two convolutions
 };
 
 /// A classifier in the middle of a network, for training (Szegedy et al., "Rethinking the Inception Architecture", CVPR
@@ -24,17 +25,17 @@ class AuxiliaryHead {
   /// `convolved` logits are stored as a 1x1 convolution's.
   AuxiliaryHead(const Scope& scope, const Shape& map, Index classes, const ConvDefaults& defaults,
                 const AuxiliaryFigure& names, const ConvDefaults& logits_defaults, bool convolved)
-      : name_(scope.path()), pool_name_(scope.path() + "/" + names.pool) {
+      : name_(scope.path()), pool_name_(scope.path() + "/" + names.pool), channels_(names.wide) {
     pooled_ = pooled(map[1]);
     if (pooled_ < 1 || map[1] != map[2])
       fail_usage(name_, "the auxiliary head needs a square map of ", pool.kernel,
                  " pixels or more, images of this size make ", map[1], "x", map[2]);
-    projection_ = ConvBatchNorm::full(scope / "Conv2d_1b_1x1", 1, map[3], 128, defaults, {});
-    whole_ = ConvBatchNorm::full(scope / names.whole, pooled_, 128, 768, defaults,
+    projection_ = ConvBatchNorm::full(scope / "Conv2d_1b_1x1", 1, map[3], names.narrow, defaults, {});
+    whole_ = ConvBatchNorm::full(scope / names.whole, pooled_, names.narrow, channels_, defaults,
                                  {.padding = Padding::valid(), .weights = names.whole_weights});
     const Scope at = scope / names.logits;
-    logits_ = convolved ? Logits(at, 768, classes, logits_defaults)
-                        : Logits::fully_connected(at, 768, classes, logits_defaults);
+    logits_ = convolved ? Logits(at, channels_, classes, logits_defaults)
+                        : Logits::fully_connected(at, channels_, classes, logits_defaults);
   }
 
   /// Rows of the specification that the head has.
@@ -51,7 +52,7 @@ class AuxiliaryHead {
     context.record(pool_name_, x);
     x = projection_.forward(x, context);  // [N,5,5,128]
     x = whole_.forward(x, context);       // [N,1,1,768]
-    x = cast(reshape(x, {x.shape()[0], 768}), dtype);
+    x = cast(reshape(x, {x.shape()[0], channels_}), dtype);
     if (!logits_.convolves()) context.record(name_, x);
     x = logits_.forward(x, context);
     if (logits_.convolves()) context.record(name_, x);
@@ -64,7 +65,7 @@ class AuxiliaryHead {
   static Index pooled(Index extent) { return extent < pool.kernel ? 0 : (extent - pool.kernel) / pool.stride + 1; }
 
   std::string name_, pool_name_;
-  Index pooled_ = 0;
+  Index pooled_ = 0, channels_ = 0;
   ConvBatchNorm projection_, whole_;
   Logits logits_;
 };

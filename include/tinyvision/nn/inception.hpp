@@ -3,6 +3,7 @@
 // them; every branch writes straight into its slice of the joined map.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +48,23 @@ inline LayerFigure fork(std::vector<LayerFigure> parts) {
 }
 
 }  // namespace figure
+
+/// TF-Slim's width multiplier (`depth_multiplier`) of a number of channels: truncated, at least 16.
+inline Index scaled_channels(Index channels, double width) {
+  return std::max<Index>(static_cast<Index>(static_cast<double>(channels) * width), 16);
+}
+/// The layers with `scaled_channels` of the channels of every convolution; those of pools follow from their inputs.
+inline BranchFigure scaled(BranchFigure layers, double width) {
+  for (LayerFigure& layer : layers) {
+    if (layer.kind == LayerFigure::Kind::convolution) layer.channels = scaled_channels(layer.channels, width);
+    layer.parts = scaled(std::move(layer.parts), width);
+  }
+  return layers;
+}
+inline ModuleFigure scaled(ModuleFigure branches, double width) {
+  for (BranchFigure& branch : branches) branch = scaled(std::move(branch), width);
+  return branches;
+}
 
 /// Layers one after another: a branch, or the stem of a network.
 class LayerSequence {

@@ -13,7 +13,7 @@ TINYVISION_BEGIN
 /// is the loss's, is the trainer's (TrainerOptions).
 struct NetworkOptions {
   Index classes = 1001;
-  double width = 1;                             ///< width multiplier (MobileNets)
+  double width = 1;  ///< width multiplier: MobileNets, and TF-Slim's depth_multiplier of BN-Inception and Inception v3
   bool public_layout = false;                   ///< ResNets: stride placement of the converted public checkpoints
   std::optional<bool> bn_scale = std::nullopt;  ///< gamma of batch norms; what TF-Slim gives the network when absent
   bool auxiliary_head = false;                  ///< classifier in the middle, where the network has one
@@ -61,6 +61,8 @@ class Network {
   Index feature_size() const { return feature_size_; }
   /// Side in pixels of the images it is made for.
   Index image_size() const { return options_.image_size; }
+  /// Height and width in pixels of the smallest images that its windows fit.
+  Index smallest_image() const { return smallest_image_; }
   double bn_epsilon() const { return bn_epsilon_; }
   /// Class 0 of public weights with 1001 classes is background: ImageNet class i is output i + 1.
   bool has_background_class() const { return options_.classes == 1001; }
@@ -81,8 +83,9 @@ class Network {
   }
 
  protected:
-  Network(std::string name, const NetworkOptions& options, Index image_size)
-      : name_(std::move(name)), options_(options) {
+  /// `image_size` and `smallest_image`: sides in pixels. UsageError where the options ask for a smaller image size.
+  Network(std::string name, const NetworkOptions& options, Index image_size, Index smallest_image = 1)
+      : name_(std::move(name)), options_(options), smallest_image_(smallest_image) {
     check(options.classes >= 1, name_, "number of classes must be positive, got ", options.classes);
     check(options.width > 0, name_, "width multiplier must be positive, got ", options.width);
     check(options.dropout_keep > 0 && options.dropout_keep <= 1, name_, "dropout must keep a share in (0, 1], got ",
@@ -91,6 +94,7 @@ class Network {
           "drop path must keep a share in (0, 1], got ", options.drop_path_keep);
     check(options.image_size >= 0, name_, "image size must not be negative, got ", options.image_size);
     if (options.image_size == 0) options_.image_size = image_size;
+    check_image_size(options_.image_size, options_.image_size);
     check(options.dtype == DType::f32 || options.dtype == DType::f64, name_, "parameters must be f32 or f64");
   }
   Scope scope(const std::string& root) { return {parameters_, root, options_.dtype}; }
@@ -108,6 +112,7 @@ class Network {
   Variable prepare(const Variable& images) const {
     check(images.shape().rank() == 4 && images.shape()[3] == 3, name_, "images must be [N,H,W,3], got ",
           images.shape());
+    check_image_size(images.shape()[1], images.shape()[2]);
     check(images.dtype() == options_.dtype, name_, "images are ", to_string(images.dtype()), ", parameters ",
           to_string(options_.dtype));
     return precision() == Precision::bf16 && options_.dtype == DType::f32 ? cast(images, DType::bf16) : images;
@@ -118,6 +123,15 @@ class Network {
   ParameterList parameters_;
   Index feature_size_ = 0;
   double bn_epsilon_ = 1e-3;
+
+ private:
+  void check_image_size(Index height, Index width) const {
+    if (height < smallest_image_ || width < smallest_image_)
+      fail_usage(name_, "images of ", height, "x", width, " pixels are too small: its windows need ", smallest_image_,
+                 "x", smallest_image_, " or more");
+  }
+
+  Index smallest_image_ = 1;
 };
 
 TINYVISION_END

@@ -69,6 +69,7 @@ struct GalleryFigure {
   std::string title{};
   std::string note{};
   std::vector<GalleryTile> tiles{};
+  Table table{};  ///< in the place of pictures that cannot be shown; left out without columns
 };
 struct ConfusionFigure {
   std::string title{};
@@ -82,23 +83,33 @@ struct RunReport {
   std::string subtitle{};
   std::vector<std::string> summary{};  ///< paragraphs under the title
   std::vector<AccuracyRow> accuracy{};
+  std::string accuracy_of = "method";            ///< what the first column of `accuracy` names
   std::string interval_method = "Wilson score";  ///< of the intervals in `accuracy`; named below the table
   std::vector<ComparisonRow> comparisons{};
   std::vector<CurveFigure> curves{};
   std::vector<GalleryFigure> galleries{};
   PerClassTable per_class{};
+  std::string per_class_note{};
   std::vector<ConfusionFigure> confusions{};
+  std::vector<NameValue> training{};
   std::vector<NameValue> configuration{};
   std::vector<NameValue> environment{};
   std::vector<NameValue> timing{};
   std::vector<NameValue> digests{};
 };
 
+/// An interval in percent: "81.3 to 84.0 %".
+inline std::string percent_interval(const stats::Interval& interval, int decimals) {
+  return format_fixed(100 * interval.low, decimals) + " to " + format_percent(interval.high, decimals);
+}
+
 namespace detail {
 
-inline void add_accuracy(HtmlPage& page, const std::vector<AccuracyRow>& rows, const std::string& interval_method) {
+inline void add_accuracy(HtmlPage& page, const RunReport& run) {
   page.section("Accuracy");
-  Table table{{{"method"}, {"metric"}, {"accuracy", true}, {"95 % interval", true}, {"correct", true}, {"note"}}, {}};
+  const std::vector<AccuracyRow>& rows = run.accuracy;
+  Table table{{{run.accuracy_of}, {"metric"}, {"accuracy", true}, {"95 % interval", true}, {"correct", true}, {"note"}},
+              {}};
   IntervalChart chart;
   chart.title = "Accuracy with 95 % intervals";
   bool any_interval = false;
@@ -106,7 +117,7 @@ inline void add_accuracy(HtmlPage& page, const std::vector<AccuracyRow>& rows, c
     std::string interval = "–", counts = "–";
     IntervalRow bar{row.method + (row.metric.empty() ? "" : ", " + row.metric), row.value};
     if (row.interval) {
-      interval = format_fixed(100 * row.interval->low, 2) + " to " + format_percent(row.interval->high, 2);
+      interval = percent_interval(*row.interval, 2);
       bar.low = row.interval->low;
       bar.high = row.interval->high;
       any_interval = true;
@@ -122,10 +133,9 @@ inline void add_accuracy(HtmlPage& page, const std::vector<AccuracyRow>& rows, c
   page.table(table);
   if (rows.size() > 1) page.figure(svg(chart), "");
   if (any_interval)
-    page.note(
-        interval_method +
-        " intervals over the test examples, for one trained network each: they do not cover the variation between "
-        "training runs.");
+    page.note(run.interval_method +
+              " intervals over the examples, for one trained network each: they do not cover the variation between "
+              "training runs.");
 }
 
 inline void add_comparisons(HtmlPage& page, const std::vector<ComparisonRow>& rows) {
@@ -145,20 +155,27 @@ inline void add_comparisons(HtmlPage& page, const std::vector<ComparisonRow>& ro
   page.note("Two-sided McNemar tests on the same test examples; not corrected for the number of comparisons.");
 }
 
-inline void add_per_class(HtmlPage& page, const PerClassTable& per_class) {
+/// With one method its Wilson intervals have a column too.
+inline void add_per_class(HtmlPage& page, const PerClassTable& per_class, const std::string& note) {
   check(per_class.accuracy.size() == per_class.classes.size(), "run_report", per_class.classes.size(),
         " classes but accuracies of ", per_class.accuracy.size());
   page.section("Accuracy per class");
   Table table{{{"class"}, {"test examples", true}}, {}};
   for (const std::string& method : per_class.methods) table.columns.push_back({method, true});
+  const bool intervals = per_class.methods.size() == 1;
+  if (intervals) table.columns.push_back({"95 % interval", true});
   for (std::size_t c = 0; c < per_class.classes.size(); ++c) {
     const auto& row = per_class.accuracy[c];
     check(row.size() == per_class.methods.size() && !row.empty(), "run_report", "class '", per_class.classes[c],
           "' has ", row.size(), " accuracies for ", per_class.methods.size(), " methods");
     table.rows.push_back({per_class.classes[c], std::to_string(row.front().total)});
     for (const stats::Accuracy& accuracy : row) table.rows.back().push_back(format_percent(accuracy.value()));
+    if (intervals)
+      table.rows.back().push_back(row.front().total > 0 ? percent_interval(stats::wilson_interval(row.front()), 1)
+                                                        : "–");
   }
   page.table(table);
+  if (!note.empty()) page.note(note);
 }
 
 inline void add_name_values(HtmlPage& page, std::string_view heading, const std::vector<NameValue>& rows) {
@@ -176,20 +193,22 @@ inline std::string html(const RunReport& run) {
   HtmlPage page(run.title);
   page.subtitle(run.subtitle);
   for (const std::string& text : run.summary) page.paragraph(text);
-  if (!run.accuracy.empty()) detail::add_accuracy(page, run.accuracy, run.interval_method);
+  if (!run.accuracy.empty()) detail::add_accuracy(page, run);
   if (!run.comparisons.empty()) detail::add_comparisons(page, run.comparisons);
   if (!run.curves.empty()) page.section("Curves");
   for (const CurveFigure& figure : run.curves) page.figure(svg(figure.chart), figure.caption);
   for (const GalleryFigure& gallery : run.galleries) {
     page.section(gallery.title);
     if (!gallery.note.empty()) page.note(gallery.note);
-    page.markup(html_gallery(gallery.tiles));
+    if (!gallery.tiles.empty()) page.markup(html_gallery(gallery.tiles));
+    if (!gallery.table.columns.empty()) page.table(gallery.table);
   }
-  if (!run.per_class.classes.empty()) detail::add_per_class(page, run.per_class);
+  if (!run.per_class.classes.empty()) detail::add_per_class(page, run.per_class, run.per_class_note);
   for (const ConfusionFigure& figure : run.confusions) {
     page.section(figure.title);
     page.markup("<div class=\"wide\">" + html(figure.confusion, figure.classes) + "</div>\n");
   }
+  detail::add_name_values(page, "Training", run.training);
   detail::add_name_values(page, "Configuration", run.configuration);
   detail::add_name_values(page, "Environment", run.environment);
   detail::add_name_values(page, "Time", run.timing);

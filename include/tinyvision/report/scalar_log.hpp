@@ -2,7 +2,9 @@
 // event_file.hpp.
 //
 // A log may be opened again: new lines go behind the old ones. What a killed run left of a line is cut off first, so every
-// line is whole. A resumed run repeats steps; `restart(step)` says from which on, and readers keep the last of equal steps.
+// line is whole. A resumed run repeats steps; `restart(step)` says from which on. CSV and JSON lines lose what they hold of
+// these, so that they read as the log of a run that was never interrupted. Event files are only ever appended to, because
+// TensorBoard reads them while they grow; it forgets by itself what a restart makes void.
 #pragma once
 
 #include <fcntl.h>
@@ -11,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -93,6 +96,14 @@ class RecordFile {
   const std::string& path() const { return path_; }
   bool empty() const { return size_ == 0; }
 
+  /// Puts `bytes` in the place of all that is there, whole or not at all. Throws UsageError.
+  void replace(std::string_view bytes) {
+    write_file_atomically(path_, bytes);
+    const int file = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CLOEXEC);
+    if (file < 0) give_up("opening", errno);
+    ::close(std::exchange(file_, file));
+    size_ = bytes.size();
+  }
   /// Appends `record`. On failure what was written of it is taken back. Throws UsageError.
   void append(std::string_view record) {
     for (std::size_t written = 0; written < record.size();) {
@@ -123,10 +134,50 @@ class RecordFile {
 
 namespace detail {
 
-/// Bytes up to and with the last line end.
-inline std::size_t whole_lines(std::string_view bytes) {
-  const std::size_t end = bytes.rfind('\n');
-  return end == std::string_view::npos ? 0 : end + 1;
+/// Where the record that begins at `at` ends: behind its line end, which in CSV (`quotes`) is one outside of quotes; npos when
+/// it is cut off.
+inline std::size_t record_end(std::string_view bytes, std::size_t at, bool quotes) {
+  bool quoted = false;
+  for (; at < bytes.size(); ++at) {
+    if (bytes[at] == '\n' && !quoted) return at + 1;
+    if (quotes && bytes[at] == '"') quoted = !quoted;
+  }
+  return std::string_view::npos;
+}
+
+/// Bytes of the whole records at the begin.
+inline std::size_t whole_lines(std::string_view bytes, bool quotes) {
+  std::size_t whole = 0;
+  for (std::size_t end = 0; (end = record_end(bytes, whole, quotes)) != std::string_view::npos;) whole = end;
+  return whole;
+}
+
+/// Removes the records whose step, `step_of(record)`, is `from` or later; nothing is written where there is none. The first
+/// `header` bytes are kept. Throws UsageError naming the row (from 1 below the header), and leaves the file as it is, when
+/// `step_of` finds no step.
+template <class StepOf>
+void drop_steps(RecordFile& file, Index from, std::size_t header, bool quotes, StepOf&& step_of) {
+  const std::string bytes = read_file(file.path());
+  std::string kept = bytes.substr(0, header);
+  for (std::size_t at = header, row = 1; at < bytes.size(); ++row) {
+    const std::size_t end = std::min(bytes.size(), record_end(bytes, at, quotes));
+    const std::string_view record = std::string_view(bytes).substr(at, end - at), digits = step_of(record);
+    Index step = 0;
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), step);
+    if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size())
+      fail_usage("log", file.path(), ": row ", row, ", step: '", digits, "' is not a number");
+    if (step < from) kept += record;
+    at = end;
+  }
+  if (kept.size() < bytes.size()) file.replace(kept);
+}
+
+/// What stands behind the first `begin` and before the `end` that follows it; empty when either is missing.
+inline std::string_view between(std::string_view text, std::string_view begin, char end) {
+  const std::size_t at = text.find(begin);
+  if (at == std::string_view::npos) return {};
+  const std::size_t stop = text.find(end, at + begin.size());
+  return stop == std::string_view::npos ? std::string_view() : text.substr(at + begin.size(), stop - at - begin.size());
 }
 
 /// A CSV field (RFC 4180): between quotes where it holds a comma, a quote or a line end.
@@ -164,7 +215,7 @@ inline std::string json_string(std::string_view text) {
 }  // namespace detail
 
 /// CSV: a header `wall_time,step,tag,value`, then a line for each scalar; numbers in the shortest form that reads back as
-/// the same double, `nan`, `inf`, `-inf`. `restart(step)` writes a line with an empty tag and an empty value.
+/// the same double, `nan`, `inf`, `-inf`.
 class CsvLog final : public ScalarLog {
  public:
   static constexpr std::string_view header = "wall_time,step,tag,value\n";
@@ -173,7 +224,7 @@ class CsvLog final : public ScalarLog {
   explicit CsvLog(std::string path, WallClock clock = wall_time)
       : file_(path,
               [&](std::string_view bytes) {
-                const std::size_t whole = detail::whole_lines(bytes);
+                const std::size_t whole = detail::whole_lines(bytes, true);
                 if (whole > 0 && !bytes.starts_with(header))
                   fail_usage("csv_log", path, ": exists and does not begin with the line ",
                              header.substr(0, header.size() - 1));
@@ -188,7 +239,10 @@ class CsvLog final : public ScalarLog {
     check(!tag.empty(), "csv_log", "a scalar needs a tag");
     line(step, detail::csv_field(tag), format_shortest(value));
   }
-  void restart(Index step) override { line(step, "", ""); }
+  void restart(Index step) override {
+    detail::drop_steps(file_, step, header.size(), true,
+                       [](std::string_view row) { return detail::between(row, ",", ','); });
+  }
   void flush() override { file_.flush(); }
 
  private:
@@ -200,7 +254,7 @@ class CsvLog final : public ScalarLog {
 };
 
 /// JSON lines: {"wall_time": t, "step": s, "tag": "...", "value": v} on each line. JSON has no NaN and no infinities; they
-/// are the strings "nan", "inf", "-inf". `restart(step)` writes {"wall_time": t, "step": s, "restart": true}.
+/// are the strings "nan", "inf", "-inf".
 class JsonLinesLog final : public ScalarLog {
  public:
   /// Opens `path` anew or again. Throws UsageError when an existing file does not begin as this log's do.
@@ -210,7 +264,7 @@ class JsonLinesLog final : public ScalarLog {
                 const std::string_view begin = R"({"wall_time": )";
                 if (!bytes.substr(0, begin.size()).starts_with(begin.substr(0, bytes.size())))
                   fail_usage("json_log", path, ": exists and is no log");
-                return detail::whole_lines(bytes);
+                return detail::whole_lines(bytes, false);
               }),
         clock_(std::move(clock)) {}
 
@@ -220,7 +274,10 @@ class JsonLinesLog final : public ScalarLog {
     line(step, "\"tag\": " + detail::json_string(tag) +
                    ", \"value\": " + (std::isfinite(value) ? number : detail::json_string(number)));
   }
-  void restart(Index step) override { line(step, "\"restart\": true"); }
+  void restart(Index step) override {
+    detail::drop_steps(file_, step, 0, false,
+                       [](std::string_view row) { return detail::between(row, ", \"step\": ", ','); });
+  }
   void flush() override { file_.flush(); }
 
  private:

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
+#include <limits>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -183,7 +186,8 @@ inline stats::SignedRankTest compare_on_dataset(const StudyValues& v, std::size_
 /// A network's place in a setting (Figure 2, right).
 struct NetworkStanding {
   double mean_logit = 0, standard_error = 0;  ///< the error by Morey's correction
-  double p_against_best = 1;                  ///< paired t-test over data sets
+  double p_against_best =
+      1;  ///< paired t-test over data sets; NaN where it is not defined (one difference for all of them)
   bool best = false;
 };
 inline std::vector<NetworkStanding> standings(const TransferStudy& study, const StudyValues& v, std::size_t setting) {
@@ -198,12 +202,21 @@ inline std::vector<NetworkStanding> standings(const TransferStudy& study, const 
                        [](const auto& a, const auto& b) { return a.mean_logit < b.mean_logit; }) -
       result.begin());
   result[best].best = true;
-  const auto row = [&](std::size_t m) {
-    return std::vector<double>(table.values.begin() + static_cast<std::ptrdiff_t>(m * datasets),
-                               table.values.begin() + static_cast<std::ptrdiff_t>((m + 1) * datasets));
-  };
-  for (std::size_t m = 0; m < result.size(); ++m)
-    if (m != best) result[m].p_against_best = stats::paired_t_test(row(best), row(m)).p_value;
+  const auto row = [&](std::size_t m) { return std::span(table.values).subspan(m * datasets, datasets); };
+  for (std::size_t m = 0; m < result.size(); ++m) {
+    if (m == best || std::equal(row(m).begin(), row(m).end(), row(best).begin())) continue;
+    double least = row(best)[0] - row(m)[0], most = least;
+    for (std::size_t d = 1; d < datasets; ++d) {
+      least = std::min(least, row(best)[d] - row(m)[d]);
+      most = std::max(most, row(best)[d] - row(m)[d]);
+    }
+    result[m].p_against_best =
+        most - least <= 1e-12 * std::fabs(most)  // rounding: the test refuses differences that are all the same
+            ? std::numeric_limits<double>::quiet_NaN()
+            : stats::paired_t_test(stats::Sample(row(best), study.networks[best]),
+                                   stats::Sample(row(m), study.networks[m]))
+                  .p_value;
+  }
   return result;
 }
 
@@ -216,8 +229,9 @@ inline std::size_t best_network(const TransferStudy& study, std::size_t setting,
 }
 
 /// What a statistic can be while every printed number lies anywhere within half a unit of its last digit: found by moving one
-/// number at a time to the end that drives the statistic on, until none does. Every value between is reached, so the range is
-/// never too wide.
+/// number at a time to the end that drives the statistic on, until none does. Both ends are reached by inputs that print as
+/// the published ones, and with a continuous statistic everything between: the range is never too wide. Counts pass through
+/// every integer on the way; ranks and rank tests jump.
 struct ReachableRange {
   double value = 0, low = 0, high = 0;
 };

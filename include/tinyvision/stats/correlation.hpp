@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <boost/math/special_functions/beta.hpp>
 #include <cmath>
-#include <numeric>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "tinyvision/core/random.hpp"
@@ -26,16 +26,16 @@ struct Correlation {
 
 /// Mid-ranks from 1: equal values share the mean of the ranks that they occupy.
 inline std::vector<double> midranks(std::span<const double> values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return values[a] < values[b] || (values[a] == values[b] && a < b); });
+  std::vector<std::pair<double, std::size_t>> order;  // values beside their places: sorting reads one piece of memory
+  order.reserve(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) order.emplace_back(values[i], i);
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<double> ranks(values.size());
   for (std::size_t first = 0; first < order.size();) {
     std::size_t end = first + 1;
-    while (end < order.size() && values[order[end]] == values[order[first]]) ++end;
+    while (end < order.size() && order[end].first == order[first].first) ++end;
     const double rank = 0.5 * static_cast<double>(first + 1 + end);
-    for (std::size_t i = first; i < end; ++i) ranks[order[i]] = rank;
+    for (std::size_t i = first; i < end; ++i) ranks[order[i].second] = rank;
     first = end;
   }
   return ranks;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -56,9 +57,11 @@ double squared_distance(const T* a, const T* b, Index d) {
 
 /// Calls body(i, j0, columns, products) for each row i of `a` [m, d] and each block of rows [j0, j0 + columns) of `b`
 /// [n, d], in parallel over i, where products[j] = a_i . b_(j0 + j) in T. Blocks have `columns` rows of b, and so many
-/// of a that the products fill about 32 MB. Block by block of b, the rows of a in rising order.
+/// of a that the products fill about 32 MB. Block by block of b, the rows of a in rising order. After each block `progress`
+/// is told from the calling thread how many of the m n pairs are done.
 template <class T, class Body>
-void for_each_product_row(const T* a, Index m, const T* b, Index n, Index d, Index columns, Body&& body) {
+void for_each_product_row(const T* a, Index m, const T* b, Index n, Index d, Index columns, Body&& body,
+                          const std::function<void(Index, Index)>& progress = {}) {
   columns = std::clamp<Index>(columns, 1, std::max<Index>(1, n));
   const Index rows = std::clamp<Index>((Index{32} << 20) / (columns * static_cast<Index>(sizeof(T))), 16, 4096);
   std::vector<T> products(static_cast<std::size_t>(std::min(rows, m) * columns));
@@ -70,6 +73,7 @@ void for_each_product_row(const T* a, Index m, const T* b, Index n, Index d, Ind
       parallel_ranges(height, 8, [&](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) body(i0 + i, j0, width, products.data() + i * columns);
       });
+      if (progress) progress(j0 * m + (i0 + height) * width, m * n);
     }
   }
 }

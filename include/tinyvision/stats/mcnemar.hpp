@@ -27,11 +27,11 @@ struct McNemar {
 ///   exact = min(1, 2 P(X <= m)),   mid_p = 2 P(X <= m) - P(X = m)   (1 when b = c).
 /// Both are 1 when n = 0. The exact test never exceeds its level; the mid-p test is less conservative.
 /// P(X <= m) = I_{1/2}(n - m, m + 1), the regularised incomplete beta function.
-/// Throws Error on negative counts.
+/// Throws UsageError on negative counts.
 /// Q. McNemar, Psychometrika 12 (1947); M. W. Fagerland, S. Lydersen, P. Laake, "The McNemar test for binary
 /// matched-pairs data: mid-p and asymptotic are better than exact conditional", BMC Med. Res. Methodol. 13:91 (2013).
 inline McNemar mcnemar(Index only_first, Index only_second) {
-  check(only_first >= 0 && only_second >= 0, "mcnemar", "negative counts: ", only_first, ", ", only_second);
+  if (only_first < 0 || only_second < 0) fail_usage("mcnemar", "negative counts: ", only_first, ", ", only_second);
   McNemar result{only_first, only_second, 1, 1};
   if (only_first == only_second) return result;
   const double m = static_cast<double>(std::min(only_first, only_second));
@@ -44,11 +44,11 @@ inline McNemar mcnemar(Index only_first, Index only_second) {
   return result;
 }
 
-/// From the correctness (non-zero: right) of both classifiers on the same examples in the same order. Throws Error when
-/// the lengths differ.
+/// From the correctness (non-zero: right) of both classifiers on the same examples in the same order. Throws UsageError
+/// when the lengths differ.
 inline McNemar mcnemar(std::span<const std::uint8_t> first_correct, std::span<const std::uint8_t> second_correct) {
-  check(first_correct.size() == second_correct.size(), "mcnemar", "needs the same examples, got ", first_correct.size(),
-        " and ", second_correct.size());
+  if (first_correct.size() != second_correct.size())
+    fail_usage("mcnemar", "needs the same examples, got ", first_correct.size(), " and ", second_correct.size());
   Index only_first = 0, only_second = 0;
   for (std::size_t i = 0; i < first_correct.size(); ++i) {
     only_first += first_correct[i] != 0 && second_correct[i] == 0 ? 1 : 0;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <vector>
 
 #include "tinyvision/stats/feature_matrix.hpp"
@@ -19,6 +20,9 @@ struct NearDuplicate {
   double cosine = 0;
   friend bool operator==(const NearDuplicate&, const NearDuplicate&) = default;
 };
+
+/// Told from time to time how many of all pairs have been compared. May throw.
+using PairProgress = std::function<void(Index done, Index all)>;
 
 namespace detail {
 
@@ -56,14 +60,16 @@ inline double cosine(const UnitRows& a, Index i, const UnitRows& b, Index j, Ind
 }
 
 inline std::vector<NearDuplicate> near_pairs(std::string_view where, const UnitRows& a, const UnitRows& b, Index m,
-                                             Index n, Index d, double threshold, bool same) {
+                                             Index n, Index d, double threshold, bool same,
+                                             const PairProgress& progress) {
   if (!(threshold > -1 && threshold <= 1)) fail_usage(where, "the threshold must be in (-1, 1], got ", threshold);
   // The product of two rounded unit rows is off by less than this (d roundings of the sum, two of each factor), so no
   // pair is lost; what passes is measured again in f64.
   const double slack = static_cast<double>(d + 8) * 0x1p-23;
   std::vector<std::vector<NearDuplicate>> found(static_cast<std::size_t>(m));
   for_each_product_row(
-      a.unit.data(), m, b.unit.data(), n, d, 2048, [&](Index i, Index j0, Index columns, const float* products) {
+      a.unit.data(), m, b.unit.data(), n, d, 2048,
+      [&](Index i, Index j0, Index columns, const float* products) {
         if (a.length[static_cast<std::size_t>(i)] == 0) return;
         for (Index j = same ? std::max<Index>(0, i + 1 - j0) : 0; j < columns; ++j) {
           if (static_cast<double>(products[j]) < threshold - slack || b.length[static_cast<std::size_t>(j0 + j)] == 0)
@@ -71,7 +77,8 @@ inline std::vector<NearDuplicate> near_pairs(std::string_view where, const UnitR
           const double exact = cosine(a, i, b, j0 + j, d);
           if (exact >= threshold) found[static_cast<std::size_t>(i)].push_back({i, j0 + j, exact});
         }
-      });
+      },
+      progress);
   std::vector<NearDuplicate> pairs;
   for (const auto& of_row : found) pairs.insert(pairs.end(), of_row.begin(), of_row.end());
   return pairs;
@@ -86,18 +93,21 @@ inline std::vector<NearDuplicate> near_pairs(std::string_view where, const UnitR
 /// 1 even equal rows may be missed. Either set may have no rows: no pairs. O(m n d) time; memory for both sets twice and
 /// the pairs. Throws UsageError when the sets have different numbers of features, on NaN and infinite features (naming
 /// row and column) and on thresholds outside (-1, 1].
-inline std::vector<NearDuplicate> near_duplicates(const Tensor& a, const Tensor& b, double threshold) {
+inline std::vector<NearDuplicate> near_duplicates(const Tensor& a, const Tensor& b, double threshold,
+                                                  const PairProgress& progress = {}) {
   constexpr std::string_view where = "near_duplicates";
   const detail::UnitRows first(where, "first set", a), second(where, "second set", b);
   if (a.dim(1) != b.dim(1)) fail_usage(where, "the first set has ", a.dim(1), " features, the second ", b.dim(1));
-  return detail::near_pairs(where, first, second, a.dim(0), b.dim(0), a.dim(1), threshold, false);
+  return detail::near_pairs(where, first, second, a.dim(0), b.dim(0), a.dim(1), threshold, false, progress);
 }
 
 /// The same within one set: pairs i < j.
-inline std::vector<NearDuplicate> near_duplicates_within(const Tensor& features, double threshold) {
+inline std::vector<NearDuplicate> near_duplicates_within(const Tensor& features, double threshold,
+                                                         const PairProgress& progress = {}) {
   constexpr std::string_view where = "near_duplicates";
   const detail::UnitRows rows(where, "features", features);
-  return detail::near_pairs(where, rows, rows, features.dim(0), features.dim(0), features.dim(1), threshold, true);
+  return detail::near_pairs(where, rows, rows, features.dim(0), features.dim(0), features.dim(1), threshold, true,
+                            progress);
 }
 
 }  // namespace stats

@@ -20,6 +20,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <span>
@@ -39,6 +40,8 @@ struct PermutationOptions {
   /// When there are no more arrangements than this, each is visited once instead: 2^m, where m counts the examples (or
   /// cells) that can change the difference. At most 2^30.
   Index enumerate_up_to = Index{1} << 14;
+  /// Called from time to time with the permutations done and their number, from the calling thread. May throw.
+  std::function<void(Index, Index)> progress{};
 };
 
 struct PermutationTest {
@@ -59,9 +62,9 @@ namespace detail {
 template <class MakeState, class Extreme>
 PermutationTest count_arrangements(std::string_view where, Index items, const PermutationOptions& options,
                                    MakeState&& make_state, Extreme&& extreme) {
-  check(options.permutations >= 1, where, "permutations must be at least 1, got ", options.permutations);
-  check(options.enumerate_up_to >= 0 && options.enumerate_up_to <= Index{1} << 30, where,
-        "enumerate_up_to must be in [0, 2^30], got ", options.enumerate_up_to);
+  if (options.permutations < 1) fail_usage(where, "permutations must be at least 1, got ", options.permutations);
+  if (options.enumerate_up_to < 0 || options.enumerate_up_to > Index{1} << 30)
+    fail_usage(where, "enumerate_up_to must be in [0, 2^30], got ", options.enumerate_up_to);
   PermutationTest result;
   result.exchangeable = items;
   result.exact = items <= 30 && Index{1} << items <= options.enumerate_up_to;
@@ -69,7 +72,7 @@ PermutationTest count_arrangements(std::string_view where, Index items, const Pe
   constexpr Index grain = 64;
   const auto words = static_cast<std::size_t>((items + 63) / 64);
   std::vector<Index> counts(static_cast<std::size_t>((result.permutations + grain - 1) / grain), 0);
-  parallel_ranges(result.permutations, grain, [&](Index begin, Index end) {
+  const auto count_range = [&](Index begin, Index end) {
     auto state = make_state();
     std::vector<std::uint64_t> bits(words);
     Index count = 0;
@@ -83,7 +86,15 @@ PermutationTest count_arrangements(std::string_view where, Index items, const Pe
       count += extreme(state, std::span<const std::uint64_t>(bits)) ? 1 : 0;
     }
     counts[static_cast<std::size_t>(begin / grain)] = count;
-  });
+  };
+  // With somebody who waits, in 32 parts or more; the counts are the same.
+  const auto tasks = static_cast<Index>(counts.size());
+  const Index part = options.progress ? grain * std::max<Index>(1, tasks / 32) : result.permutations;
+  for (Index done = 0; done < result.permutations; done += part) {
+    const Index end = std::min(result.permutations, done + part);
+    parallel_ranges(end - done, grain, [&](Index from, Index to) { count_range(done + from, done + to); });
+    if (options.progress) options.progress(end, result.permutations);
+  }
   result.as_extreme = std::accumulate(counts.begin(), counts.end(), Index{0});
   const double b = static_cast<double>(result.as_extreme), all = static_cast<double>(result.permutations);
   result.p_paper = b / all;
@@ -149,8 +160,8 @@ class SignedSum {
 };
 
 inline void check_pairs(std::string_view where, std::size_t first, std::size_t second) {
-  check(first == second, where, "needs the same examples, got ", first, " and ", second);
-  check(first > 0, where, "no examples");
+  if (first != second) fail_usage(where, "needs the same examples, got ", first, " and ", second);
+  if (first == 0) fail_usage(where, "no examples");
 }
 
 }  // namespace detail
@@ -158,7 +169,7 @@ inline void check_pairs(std::string_view where, std::size_t first, std::size_t s
 /// Top-1 accuracy. `first_correct[i]` and `second_correct[i]` are non-zero where that classifier has example i right.
 /// Under the null hypothesis the sum is binomial, so `mcnemar` gives the limit of infinitely many permutations exactly;
 /// this function exists to compare with it, and because the paper names both. Integers throughout: ties are exact.
-/// One example is enough (its p is 1). Throws Error when lengths differ, without examples, on bad options.
+/// One example is enough (its p is 1). Throws UsageError when lengths differ, without examples, on bad options.
 inline PermutationTest permutation_test_top1(std::span<const std::uint8_t> first_correct,
                                              std::span<const std::uint8_t> second_correct,
                                              const PermutationOptions& options = {}) {

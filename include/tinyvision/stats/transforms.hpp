@@ -10,8 +10,10 @@
 // and not only to those at the boundary, so that the order of accuracies with the same n is kept.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tinyvision/stats/metrics.hpp"
@@ -101,6 +103,28 @@ inline std::vector<double> fractions(const Sample& accuracies, Scale scale) {
   std::vector<double> result(accuracies.values.begin(), accuracies.values.end());
   for (double& p : result) p /= whole;
   return result;
+}
+
+/// Throws UsageError when one of two columns looks like fractions (all in [0, 1], one of them between) and the other like
+/// percentages (all in (1, 100]): compared with each other, such accuracies say nothing about the networks. Other numbers
+/// pass, and so do columns of fewer than two values.
+inline void check_like_scales(std::string_view where, const Sample& x, const Sample& y) {
+  if (x.size() < 2 || y.size() < 2) return;
+  const auto range = [](const Sample& s) {
+    const auto [low, high] = std::minmax_element(s.values.begin(), s.values.end());
+    return std::pair(*low, *high);
+  };
+  const auto fractions = [&](const Sample& s) {
+    return range(s).first >= 0 && range(s).second <= 1 &&
+           std::any_of(s.values.begin(), s.values.end(), [](double v) { return v > 0 && v < 1; });
+  };
+  const auto percentages = [&](const Sample& s) { return range(s).first > 1 && range(s).second <= 100; };
+  const bool first = fractions(x) && percentages(y);
+  if (!first && !(percentages(x) && fractions(y))) return;
+  const std::pair<double, double> f = range(first ? x : y), p = range(first ? y : x);
+  fail_usage(where, detail::sample_text(first ? x : y), " looks like fractions (", f.first, " to ", f.second, ") and ",
+             y.name.empty() ? "the other" : detail::sample_text(first ? y : x), " like percentages (", p.first, " to ",
+             p.second, "): bring both to one scale");
 }
 
 /// Logits of a column of accuracies. Throws UsageError, naming row and column, on what `fractions` refuses and on

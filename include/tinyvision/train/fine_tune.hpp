@@ -58,7 +58,7 @@ struct FineTuneResult {
   SplitMetrics validation;  ///< with the chosen crop
   Evaluation test;          ///< scores of the test images, with the chosen crop; empty when there are none
   SplitMetrics test_metrics;
-  std::vector<data::BadExample> skipped;
+  std::vector<data::BadExample> skipped;  ///< of all parts, each once; of a continued run those met since then
 };
 
 /// Trains `network`, whose values are the starting point, on `train`; chooses the crop on `validation`; evaluates `test`
@@ -91,7 +91,12 @@ inline FineTuneResult fine_tune(const std::shared_ptr<Network>& network,
     auto loading = data::LoaderOptions::evaluation(preprocessing, options.evaluation_batch);
     loading.skip_bad = options.skip_bad;
     data::Loader loader(dataset, examples, loading_for(network->device(), loading));
-    return evaluate(*network, loader, {}, options.run.should_stop);
+    Evaluation evaluation = evaluate(*network, loader, {}, options.run.should_stop);
+    for (const data::BadExample& bad : loader.bad_examples())  // once, however many crops are tried
+      if (std::none_of(result.skipped.begin(), result.skipped.end(),
+                       [&](const auto& b) { return b.index == bad.index; }))
+        result.skipped.push_back(bad);
+    return evaluation;
   };
   for (const double crop : options.crops) {
     CropChoice choice{crop, {}};

@@ -20,7 +20,10 @@ struct TrainingRunOptions {
   std::string fingerprint;       ///< digest of all that must be equal for a resume: configuration, weights, split
   std::string arithmetic{};  ///< what the steps are computed with: device, kernels, precision. A resume may change it.
   std::function<bool()> should_stop;  ///< asked after every step
-  std::function<void(Index step, const StepResult&)> on_step;
+  /// Before each step: its number, from 0, and what it will train on, as the network is given it (on its device).
+  std::function<void(Index step, const data::Batch& batch)> on_batch;
+  /// After each step: how many are done, and what this one gave. When it returns, a checkpoint that is due is written.
+  std::function<void(Index done, const StepResult&)> on_step;
 };
 
 /// One row of the training curve per step.
@@ -125,6 +128,7 @@ inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, co
   };
   while (trainer.steps_done() < options.steps) {
     const data::Batch batch = feed.next();
+    if (options.on_batch) options.on_batch(trainer.steps_done(), batch);
     const StepResult step = trainer.step(batch.images, batch.labels);
     result.curve.push_back({step.loss, step.cross_entropy,
                             static_cast<double>(step.correct) / static_cast<double>(step.examples),

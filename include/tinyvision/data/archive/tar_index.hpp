@@ -4,9 +4,10 @@
 //   end      two blocks of zeros (one is enough for us), or the end of the file
 //
 // Names: ustar's prefix, GNU's long names (type L), pax's `path` and `size` (types x and g). Regular files alone are
-// members: links, devices and folders are passed over, so nothing leads out of the archive; where a name occurs twice the
-// last one counts, as when tar unpacks it. A leading "./" is no part of a name. Names that would leave the folder, headers
-// with a wrong checksum and archives that end early are refused.
+// members. Folders are passed over; links and devices are refused by name, as in compressed archives (archive/unpack.hpp): a
+// file that the unpacked set has would be missing here. Where a name occurs twice the last one counts, as when tar unpacks
+// it. A leading "./" is no part of a name. Names that would leave the folder, headers with a wrong checksum and archives that
+// end early are refused.
 //
 // Source: POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
 #pragma once
@@ -129,7 +130,7 @@ struct TarOverrides {
 }  // namespace detail
 
 /// The regular files of an archive by name. `bytes` is the whole archive, `where` its path. Throws UsageError
-/// `[tar] path: byte n: ...`.
+/// `[tar] path: byte n: ...` for damage, and naming the member for what is refused.
 inline std::map<std::string, TarMember> index_tar(std::string_view bytes, std::string_view where) {
   constexpr std::uint64_t block = detail::TarHeader::block, longest_text = 1 << 20;
   const ByteView file("tar", where, bytes);
@@ -158,7 +159,9 @@ inline std::map<std::string, TarMember> index_tar(std::string_view bytes, std::s
         check_member_name(name, where);
         members[name] = {begin, size};
       } else {
-        size = 0;  // a link may state its target's size
+        if (type == '1' || type == '2') fail_usage("tar", where, ": '", name, "' is a link");
+        if (type == '3' || type == '4' || type == '6') fail_usage("tar", where, ": '", name, "' is no regular file");
+        size = 0;  // what folders and labels state there is not the size of anything
       }
     }
     at = begin + (size + block - 1) / block * block;
@@ -191,7 +194,8 @@ class TarSource : public FileSource {
   /// Walks the headers once. With `below` tar archives within it are opened too (index_tar_of_tars). Throws UsageError naming
   /// the path.
   explicit TarSource(const std::string& path, std::string_view below = {})
-      : file_(path),
+      : stamp_(file_stamp(path)),
+        file_(path),
         members_(below.empty() ? index_tar(file_.bytes(), path) : index_tar_of_tars(file_.bytes(), path, below)) {
     for (const auto& [name, member] : members_) names_.push_back(name);
   }
@@ -203,6 +207,7 @@ class TarSource : public FileSource {
     return std::string(file_.bytes().substr(member.begin, member.size));
   }
   std::string describe(const std::string& name) const override { return file_.path() + ": " + name; }
+  std::string stamp(const std::string&) const override { return stamp_; }
   Index size(const std::string& name) const override { return static_cast<Index>(find(name).size); }
 
  private:
@@ -212,6 +217,7 @@ class TarSource : public FileSource {
     return found->second;
   }
 
+  std::string stamp_;
   MappedFile file_;
   std::map<std::string, TarMember> members_;
   std::vector<std::string> names_;

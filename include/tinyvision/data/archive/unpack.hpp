@@ -12,6 +12,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <set>
 #include <string>
@@ -134,21 +135,6 @@ class TemporaryUnpackFolder {
 
 }  // namespace detail
 
-/// Reads an archive from begin to end without writing. Throws UsageError naming archive and member for what unpack()
-/// refuses.
-inline UnpackPlan plan_unpacking(const std::string& path, const UnpackOptions& options = {}) {
-  detail::ArchiveReader reader(path);
-  UnpackPlan plan;
-  std::string buffer(1 << 18, '\0');
-  while (archive_entry* const entry = reader.next()) {
-    reader.name(entry);
-    detail::stop_if_asked(options, path);
-    while (const std::size_t count = reader.read(buffer.data(), buffer.size())) plan.bytes += static_cast<Index>(count);
-    ++plan.files;
-  }
-  return plan;
-}
-
 /// The folder into which `path` is unpacked: ".<name>.unpacked" beside it or below `options.folder`. Hidden, so that it is
 /// not taken for a part of the data set.
 inline std::string unpack_folder(const std::string& path, const UnpackOptions& options = {}) {
@@ -158,6 +144,36 @@ inline std::string unpack_folder(const std::string& path, const UnpackOptions& o
   return (parent / ("." + archive.filename().string() + ".unpacked")).string();
 }
 
+/// Bytes that an unpacked archive takes of a disk: every file also takes part of a block, and its place in a folder.
+inline Index unpacked_bytes(const UnpackPlan& plan) { return plan.bytes + plan.files * 4096; }
+
+/// Reads an archive from begin to end without writing. As soon as it is clear that it takes more than `most` bytes it is
+/// refused, so that a small file that claims to be terabytes is not read to its end. Throws UsageError naming archive and
+/// member for what unpack() refuses.
+inline UnpackPlan plan_unpacking(const std::string& path, const UnpackOptions& options = {},
+                                 Index most = std::numeric_limits<Index>::max()) {
+  detail::ArchiveReader reader(path);
+  UnpackPlan plan;
+  const auto compare = [&] {
+    if (unpacked_bytes(plan) > most)
+      fail_usage("unpack", path, ": unpacking it takes more than the ", most, " bytes that are free where ",
+                 unpack_folder(path, options), " would be");
+  };
+  std::string buffer(1 << 18, '\0');
+  while (archive_entry* const entry = reader.next()) {
+    reader.name(entry);
+    detail::stop_if_asked(options, path);
+    ++plan.files;
+    compare();
+    while (const std::size_t count = reader.read(buffer.data(), buffer.size())) {
+      plan.bytes += static_cast<Index>(count);
+      compare();
+      detail::stop_if_asked(options, path);
+    }
+  }
+  return plan;
+}
+
 /// Unpacks a compressed tar archive, unless that was done before, and returns the folder. Throws UsageError for links,
 /// devices, names that leave the folder, a full disk and damaged archives; UnpackStopped. Nothing half-written stays.
 inline std::string unpack(const std::string& path, const UnpackOptions& options = {}) {
@@ -165,18 +181,13 @@ inline std::string unpack(const std::string& path, const UnpackOptions& options 
   const std::string identity = detail::archive_identity(path);
   if (std::filesystem::exists(folder + marker) && read_file(folder + marker) == identity) return folder;
 
-  const UnpackPlan plan = plan_unpacking(path, options);
   const std::string parent = std::filesystem::path(folder).parent_path().string();
   if (!parent.empty()) ensure_folder(parent);
   const auto space = std::filesystem::space(parent.empty() ? "." : parent);
+  const UnpackPlan plan = plan_unpacking(path, options, static_cast<Index>(space.available));
   if (options.announce)
     options.announce(
         concat_text("unpacking ", path, " to ", folder, ": ", plan.files, " files, ", plan.bytes, " bytes"));
-  // Every file also takes part of a block, and its place in a folder.
-  const Index needed = plan.bytes + plan.files * 4096;
-  if (needed > static_cast<Index>(space.available))
-    fail_usage("unpack", path, ": unpacking it takes ", needed, " bytes, ", space.available, " are free in ",
-               parent.empty() ? "." : parent);
 
   detail::TemporaryUnpackFolder temporary(concat_text(folder, ".", ::getpid()));
   detail::ArchiveReader reader(path);

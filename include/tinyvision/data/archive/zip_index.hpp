@@ -1,9 +1,11 @@
 // The members of a zip archive, read in place.
 //
 // Stored and deflated members are read; a member's stated size is the most that is decompressed, and its checksum is
-// compared. Folders and what macOS adds (__MACOSX/) are passed over. Names that would leave the folder are refused.
+// compared. Folders and what macOS adds (__MACOSX/) are passed over. Names that would leave the folder, links and devices
+// (by the Unix mode that the directory states) are refused by name.
 #pragma once
 
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include <map>
@@ -52,10 +54,16 @@ inline std::string read_zip_member(const ZipDirectory& directory, std::string_vi
 class ZipSource : public FileSource {
  public:
   /// Reads the directory. Throws UsageError naming the path.
-  explicit ZipSource(const std::string& path) : file_(path), directory_("zip", file_.path(), file_.bytes()) {
+  explicit ZipSource(const std::string& path)
+      : stamp_(file_stamp(path)), file_(path), directory_("zip", file_.path(), file_.bytes()) {
     for (const auto& [name, entry] : directory_.entries()) {
       if (name.ends_with('/') || name.starts_with("__MACOSX/")) continue;
       check_member_name(name, file_.path());
+      // Some programs state permissions without a file type; such members are files.
+      const mode_t type = entry.unix_mode & S_IFMT;
+      if (type == S_IFLNK) fail_usage("zip", file_.path(), ": '", name, "' is a link");
+      if (type != 0 && type != S_IFREG && type != S_IFDIR)
+        fail_usage("zip", file_.path(), ": '", name, "' is no regular file");
       names_.emplace_back(name);
     }
   }
@@ -68,6 +76,7 @@ class ZipSource : public FileSource {
     return read_zip_member(directory_, name, find(name), file_.path());
   }
   std::string describe(const std::string& name) const override { return file_.path() + ": " + name; }
+  std::string stamp(const std::string&) const override { return stamp_; }
   Index size(const std::string& name) const override { return static_cast<Index>(find(name).original_size); }
   /// The CRC-32 that the directory states.
   std::uint32_t checksum(const std::string& name) const { return find(name).crc32; }
@@ -79,6 +88,7 @@ class ZipSource : public FileSource {
     return *entry;
   }
 
+  std::string stamp_;
   MappedFile file_;
   ZipDirectory directory_;
   std::vector<std::string> names_;

@@ -1,7 +1,8 @@
 // Birdsnap (Berg et al., "Birdsnap: Large-scale Fine-grained Visual Categorization of Birds", CVPR 2014).
 //
-// The archive has lists alone: birdsnap/{species,images,test_images}.txt (tables behind a header line, which species.txt may lack). The images come one
-// by one from photo-sharing sites, and many are gone: what a dead address answers is a page or a placeholder, so each file is
+// The archive has lists alone: birdsnap/{species,images,test_images}.txt (tables behind a header line, which species.txt may
+// lack). The first folder of an image's path is that of its species in species.txt. The images come one by one from
+// photo-sharing sites, and many are gone: what a dead address answers is a page or a placeholder, so each file is
 // held to the MD5 of images.txt (tv_data verify). Images lie in images/<path> beside the lists or in download/images/<path>.
 // Classes are numbered by species id, 1 first. Test images are those of test_images.txt, training images all others. Some
 // photos are there twice under two names: `duplicates` finds them by the MD5.
@@ -72,6 +73,8 @@ inline OfficialData read_birdsnap(std::shared_ptr<const FileSource> source, cons
     names.emplace_back(fields[3]);
   }
   const ClassIndex index(std::move(names), species.where);
+  if (tests.lines.empty() || tests.lines[0].text.find('/') != std::string_view::npos)
+    ListLine{{}, 1}.refuse(tests.where, "a header line was expected, not a path: it would be taken for one");
   std::unordered_set<std::string_view> test_paths;
   for (std::size_t i = 1; i < tests.lines.size(); ++i)
     if (!test_paths.insert(tests.lines[i].text).second)
@@ -83,17 +86,18 @@ inline OfficialData read_birdsnap(std::shared_ptr<const FileSource> source, cons
                   : "images/");
   ExampleCollector collector(birdsnap_info, source, folder, options);
   std::vector<std::string> md5s;
-  std::unordered_map<std::string, Index> folder_species;
   std::size_t found_tests = 0;
+  if (images.lines.empty() || !images.lines[0].text.starts_with("url\tmd5\tpath\tspecies_id"))
+    ListLine{{}, 1}.refuse(images.where, "a header line 'url, md5, path, species_id, ...' was expected");
   for (std::size_t i = 1; i < images.lines.size(); ++i) {
     const ListLine& line = images.lines[i];
     const auto fields = split_fields(line.text, '\t');
     if (fields.size() < 4) line.refuse(images.where, "url, md5, path and species expected");
     const Index id = parse_number(fields[3], line, images.where, 1, static_cast<Index>(index.names().size()));
-    const std::string image_folder(fields[2].substr(0, fields[2].find('/')));
-    if (const Index known = folder_species.emplace(image_folder, id).first->second; known != id)
-      line.refuse(images.where, "species ", id, " for an image in ", image_folder, ", before it was ", known,
-                  ": are the labels shifted?");
+    const std::string_view image_folder = fields[2].substr(0, fields[2].find('/'));
+    if (const std::string& expected = index.names()[static_cast<std::size_t>(id - 1)]; image_folder != expected)
+      line.refuse(images.where, "species ", id, " for an image in ", image_folder, ", its folder is ", expected, " in ",
+                  species.where, ": are the labels shifted?");
     const bool test = test_paths.contains(fields[2]);
     found_tests += test ? 1 : 0;
     if (collector.add(test ? collector.split.test : collector.split.train, std::string(fields[2]), id - 1, line,

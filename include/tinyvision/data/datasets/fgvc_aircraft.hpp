@@ -52,7 +52,8 @@ class AircraftDataset : public Dataset {
     const auto [height, width] = whole_->image_size(i);
     return {std::max<Index>(1, height - banner), width};
   }
-  std::string identity(Index i) const override { return whole_->identity(i); }
+  std::string content(Index i) const override { return whole_->content(i); }
+  std::string stamp(Index i) const override { return whole_->stamp(i); }
   std::string decoder() const override { return whole_->decoder() + ", lowest 20 rows cut off"; }
 
  private:

@@ -56,7 +56,7 @@ inline std::vector<std::filesystem::path> sorted_entries(const std::filesystem::
 inline std::vector<std::string> list_images(const std::string& folder) {
   std::vector<std::string> names;
   for (const std::filesystem::path& entry : detail::sorted_entries(folder))
-    if (std::filesystem::is_regular_file(entry) && detail::is_image_file(entry))
+    if (entry_type(entry) == std::filesystem::file_type::regular && detail::is_image_file(entry))
       names.push_back(entry.filename().string());
   if (names.empty()) fail_usage("image_folder", folder, ": no images in this folder");
   return names;
@@ -70,11 +70,11 @@ inline std::unique_ptr<FileDataset> read_image_folder(const std::string& root, M
   std::vector<Example> examples;
   std::vector<std::string> classes;
   for (const std::filesystem::path& folder : detail::sorted_entries(root)) {
-    if (!std::filesystem::is_directory(folder)) continue;
+    if (entry_type(folder) != std::filesystem::file_type::directory) continue;
     const std::string name = folder.filename().string();
     const std::size_t before = examples.size();
     for (const std::filesystem::path& entry : detail::sorted_entries(folder))
-      if (std::filesystem::is_regular_file(entry) && detail::is_image_file(entry))
+      if (entry_type(entry) == std::filesystem::file_type::regular && detail::is_image_file(entry))
         examples.push_back({name + "/" + entry.filename().string(), static_cast<std::int64_t>(classes.size())});
     if (examples.size() == before) fail_usage("image_folder", "class folder ", folder.string(), " holds no images");
     classes.push_back(name);

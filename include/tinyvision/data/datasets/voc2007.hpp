@@ -4,12 +4,14 @@
 // VOCdevkit/VOC2007/{JPEGImages,Annotations,ImageSets/Main}. For each class ImageSets/Main/<class>_{train,val,test}.txt: an
 // image id and 1 (present), -1 (absent) or 0 (only instances marked difficult, which the devkit leaves out of that class's
 // ranking). The class "train" has the list train_train.txt. Two archives: trainval and test. Classes are in alphabetical
-// order, as in the development kit. Every image shows one or more classes: `Dataset::presence`.
+// order, as in the development kit. Every image shows one or more classes: `Dataset::presence`. Annotations/<id>.xml has the
+// objects with their boxes; reading the set does not need them, and `differences_from_annotation` holds the lists to them.
 #pragma once
 
 #include <array>
 
 #include "tinyvision/data/datasets/example_lists.hpp"
+#include "tinyvision/data/formats/voc_xml.hpp"
 
 TINYVISION_BEGIN
 namespace data {
@@ -38,18 +40,55 @@ inline constexpr std::array<std::string_view, 20> voc2007_classes{
 class VocDataset : public FileDataset {
  public:
   VocDataset(std::vector<std::array<std::int8_t, 20>> presence, std::shared_ptr<const FileSource> source,
-             std::vector<Example> examples, std::vector<std::string> class_names, Decoder decoder, std::string prefix)
+             std::vector<Example> examples, std::vector<std::string> class_names, Decoder decoder,
+             const std::string& root)
       : FileDataset("voc2007", std::move(source), std::move(examples), std::move(class_names), Metric::voc_ap11,
-                    decoder, std::move(prefix)),
-        presence_(std::move(presence)) {}
+                    decoder, root + "JPEGImages/"),
+        presence_(std::move(presence)),
+        annotations_(root + "Annotations") {}
   std::span<const std::int8_t> presence(Index i) const override {
     check_index(i);
     return presence_[static_cast<std::size_t>(i)];
   }
+  /// The folder of annotations in source(), and what that of example i is called.
+  const std::string& annotation_folder() const { return annotations_; }
+  std::string annotation_name(Index i) const {
+    const std::string image = path(i);
+    return annotations_ + "/" + image.substr(0, image.rfind('.')) + ".xml";
+  }
 
  private:
   std::vector<std::array<std::int8_t, 20>> presence_;
+  std::string annotations_;
 };
+
+/// What an annotation says otherwise than the lists (`presence` of the image) and its pixels, a clause each: objects of
+/// unknown classes, classes with an object that is not difficult (1 in the lists), with difficult ones alone (0) or without
+/// any (-1), and the image's sides.
+inline std::vector<std::string> differences_from_annotation(const VocAnnotation& annotation,
+                                                            std::span<const std::int8_t> presence, Index height,
+                                                            Index width) {
+  std::vector<std::string> differences;
+  std::array<std::int8_t, voc2007_classes.size()> shown;
+  shown.fill(-1);
+  for (const VocObject& object : annotation.objects) {
+    const auto found = std::find(voc2007_classes.begin(), voc2007_classes.end(), object.name);
+    if (found == voc2007_classes.end()) {
+      differences.push_back("an object '" + object.name.substr(0, 40) + "' of no class");
+      continue;
+    }
+    std::int8_t& best = shown[static_cast<std::size_t>(found - voc2007_classes.begin())];
+    best = std::max(best, static_cast<std::int8_t>(object.difficult ? 0 : 1));
+  }
+  for (std::size_t c = 0; c < shown.size(); ++c)
+    if (shown[c] != presence[c])
+      differences.push_back(concat_text("by its objects ", voc2007_classes[c], " is ", int{shown[c]},
+                                        ", the lists have ", int{presence[c]}));
+  if (annotation.height != height || annotation.width != width)
+    differences.push_back(concat_text("its size is ", annotation.width, " x ", annotation.height, ", the image's ",
+                                      width, " x ", height));
+  return differences;
+}
 
 /// Reads `VOC2007`, `VOCdevkit`, or the folder that holds it.
 inline OfficialData read_voc2007(std::shared_ptr<const FileSource> source, const ReadOptions& options = {}) {
@@ -98,7 +137,7 @@ inline OfficialData read_voc2007(std::shared_ptr<const FileSource> source, const
   read("_test.txt", collector.split.test);
   return collector.finish_with(std::make_shared<VocDataset>(
       std::move(presence), source, collector.take_examples(),
-      std::vector<std::string>(voc2007_classes.begin(), voc2007_classes.end()), options.decoder, root + "JPEGImages/"));
+      std::vector<std::string>(voc2007_classes.begin(), voc2007_classes.end()), options.decoder, root));
 }
 
 }  // namespace data

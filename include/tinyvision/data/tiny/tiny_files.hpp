@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tinyvision/core/files.hpp"
+#include "tinyvision/data/archive/unpack.hpp"
 #include "tinyvision/data/file_source.hpp"
 
 TINYVISION_BEGIN
@@ -106,29 +107,43 @@ inline std::string pack(const TinyPart& part) {
 
 }  // namespace detail
 
-/// Writes all parts below `folder`, which is new or empty: unpacked, or as archives. Throws UsageError naming the folder that
+/// Writes all parts below `folder`, which is new or empty: unpacked, or as archives. They are made in a hidden folder within it
+/// and moved up when all are there, so that after a failure the folder is as it was. Throws UsageError naming the folder that
 /// is not empty or the file that cannot be written.
 inline void write_tiny_parts(const std::vector<TinyPart>& parts, const std::string& folder, bool archives) {
-  std::string made;
-  const auto write = [&](const std::string& name, const std::string& bytes) {
-    check_member_name(name, folder);
-    const std::string path = folder + "/" + name, parent = path.substr(0, path.rfind('/'));
-    if (parent != made) ensure_folder(parent);
-    made = parent;
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"),
-                                                               [](std::FILE* f) { return f ? std::fclose(f) : 0; });
-    if (!file || std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size() || std::fflush(file.get()) != 0)
-      fail_usage("make_tiny", path, ": cannot be written: ", std::strerror(errno));
-  };
+  namespace fs = std::filesystem;
+  const bool new_folder = !fs::exists(folder);
   ensure_folder(folder);
-  if (!std::filesystem::is_empty(folder)) fail_usage("make_tiny", folder, ": is not empty");
-  for (const TinyPart& part : parts) {
-    if (archives && part.unpacked_only) continue;
-    if (archives && !part.archive.empty()) {
-      write(part.archive, detail::pack(part));
-    } else {
-      for (const auto& [name, bytes] : part.files) write(name, bytes);
+  if (!fs::is_empty(folder)) fail_usage("make_tiny", folder, ": is not empty");
+  try {
+    const detail::TemporaryUnpackFolder making(concat_text(folder, "/.making.", ::getpid()));
+    std::string made;
+    const auto write = [&](const std::string& name, const std::string& bytes) {
+      check_member_name(name, folder);
+      const std::string path = making.path() + "/" + name, parent = path.substr(0, path.rfind('/'));
+      if (parent != made) ensure_folder(parent);
+      made = parent;
+      const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"),
+                                                                 [](std::FILE* f) { return f ? std::fclose(f) : 0; });
+      if (!file || std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size() ||
+          std::fflush(file.get()) != 0)
+        fail_usage("make_tiny", folder, "/", name, ": cannot be written: ", std::strerror(errno));
+    };
+    for (const TinyPart& part : parts) {
+      if (archives && part.unpacked_only) continue;
+      if (archives && !part.archive.empty()) {
+        write(part.archive, detail::pack(part));
+      } else {
+        for (const auto& [name, bytes] : part.files) write(name, bytes);
+      }
     }
+    const std::vector<fs::directory_entry> entries{fs::directory_iterator(making.path()), fs::directory_iterator()};
+    for (const fs::directory_entry& entry : entries)
+      fs::rename(entry.path(), fs::path(folder) / entry.path().filename());
+  } catch (...) {
+    std::error_code ignored;
+    if (new_folder) fs::remove(folder, ignored);
+    throw;
   }
 }
 

@@ -43,7 +43,8 @@ for network in "${networks[@]}"; do
       mobilenet_v2*) echo 8 65 79 5 0.002 slim 0.99 0.1 own,reference ;;
       inception_v1 | bn_inception) echo 4 65 79 3 0.0002 slim 0.9999 0 own,reference ;;
       inception_v3) echo 8 155 155 3 0.0002 slim 0.9999 0.1 own --auxiliary-head --image-size 155 ;;
-      inception_*) echo 8 155 155 3 0.000001 slim 0.9999 0 own --auxiliary-head --image-size 155 ;;
+      inception_v4) echo 8 123 123 3 0.0000001 slim 0.9999 0 own --auxiliary-head --image-size 123 ;;
+      inception_resnet_v2) echo 8 123 123 3 0.000001 slim 0.9999 0 own --auxiliary-head --image-size 123 ;;
       densenet121) echo 4 97 97 3 0.0002 slim 0.9999 0 own,reference ;;
       densenet*) echo 2 97 97 3 0.0002 slim 0.9999 0 own ;;
       nasnet_a_mobile) echo 4 97 97 3 0.0002 slim 0.9999 0 own --auxiliary-head --image-size 97 ;;

@@ -48,7 +48,7 @@ for network in "${networks[@]}"; do
       densenet121) echo 4 97 97 3 0.0002 slim 0.9999 0 own,reference ;;
       densenet*) echo 2 97 97 3 0.0002 slim 0.9999 0 own ;;
       nasnet_a_mobile) echo 4 97 97 3 0.0002 slim 0.9999 0 own --auxiliary-head --image-size 97 ;;
-      nasnet_a_large) echo 4 97 97 3 0.0002 slim 0.9999 0 own --auxiliary-head --image-size 97 ;;
+      nasnet_a_large) echo 4 67 67 3 0.0002 slim 0.9999 0 own --auxiliary-head --image-size 67 ;;
       resnet101_v1) echo 4 65 79 3 0.000005 all 0.9999 0 own ;;
       resnet152_v1) echo 8 97 97 3 0.000002 all 0.9999 0 own ;;
       *) echo 4 65 79 5 0.00005 all 0.9999 0 own,reference ;;

@@ -12,9 +12,10 @@ using tv_app::Json;
 
 struct Options : tv_app::CommonOptions {
   tv_app::NetworkChoice network;
-  Index classes = 1001, steps = 1;
+  Index classes = 1001, steps = 1, first_step = 0, batch_size = 0, dump_every = 1;
   std::string batch, mode = "train", dtype = "f32", fused = "on", decay_set = "conv_fc", dump;
-  double lr = 0.1, momentum = 0.9, weight_decay = 0, bn_decay = 0, ema = 0, label_smoothing = 0;
+  double lr = 0.1, momentum = 0.9, weight_decay = 0, bn_decay = 0, ema = 0;
+  std::optional<double> label_smoothing;
 };
 
 const Tensor& named(const checkpoint::Safetensors& file, const std::string& path, const std::string& name) {
@@ -48,15 +49,19 @@ void trace(const Options& options, const Json& config) {
   trainer_options.decay_set = parse_decay_set(options.decay_set);
   if (options.bn_decay > 0) trainer_options.bn_decay = options.bn_decay;
   trainer_options.ema_decay = options.ema;
-  trainer_options.label_smoothing = options.label_smoothing;
+  trainer_options.label_smoothing = options.label_smoothing.value_or(tv_app::label_smoothing_of(options.network));
+  trainer_options.seed = options.seed;
   trainer_options.fused = options.fused == "on";
   Trainer trainer(network, trainer_options);
+  trainer.set_steps_done(options.first_step);
   ensure_writable_folder(options.dump);
   if (options.network.weights == "random")
     checkpoint::save_safetensors(options.dump + "/weights.safetensors", tv_app::named_values(*network));
   tv_app::Results results("tv_audit", config);
   results["environment"]["arithmetic"] = options.dtype;
-  const auto losses = audit::write_trace(trainer, images, labels, options.steps, options.mode == "train", options.dump);
+  const auto losses = audit::write_trace(
+      trainer, images, labels, {options.steps, options.mode == "train", options.batch_size, options.dump_every},
+      options.dump);
   for (std::size_t i = 0; i < losses.size(); ++i) std::printf("step %zu loss %.17g\n", i, losses[i]);
   results["losses"] = losses;
   results.lap("trace");
@@ -80,7 +85,14 @@ int main(int argc, char** argv) {
   command->add_option("--mode", options.mode, "train or eval")
       ->capture_default_str()
       ->check(CLI::IsMember({"train", "eval"}));
-  command->add_option("--steps", options.steps, "training steps on the same batch")
+  command->add_option("--steps", options.steps, "training steps")->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_option("--first-step", options.first_step, "number of the first step, for random numbers and schedules")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--batch-size", options.batch_size, "examples of a step, taken in turn; 0: all at each step")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--dump-every", options.dump_every, "steps between those that are written; the last one is")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command->add_option("--dtype", options.dtype, "f32 or f64")
@@ -97,7 +109,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   command->add_option("--ema", options.ema, "decay of the moving average of weights; 0 = none")->capture_default_str();
   command->add_option("--label-smoothing", options.label_smoothing, "s: targets (1-s) onehot + s/K")
-      ->capture_default_str();
+      ->default_str("preset");
   command->add_option("--dump", options.dump, "folder for step_NNN.safetensors and trace.csv")->required();
   tv_app::add_common_options(*command, options, "");
   return tv_app::run_app(app, "tv_audit", options, argc, argv,

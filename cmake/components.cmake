@@ -4,10 +4,11 @@
 #   image   decoding images, reading published data sets     libjpeg-turbo, stb, zlib, pugixml, libarchive
 #   json    weight files, results                             nlohmann-json
 #   stats   intervals and tests                               Boost.Math (headers)
+#   svm     support vector machines                           liblinear
 # and, needing none, compiled: the kernels as a static library (compiled.cmake).
 #
 # The same list stands in tinyvision-config.cmake.in, for programs that use the installed package.
-set(TINYVISION_COMPONENTS image json stats CACHE STRING "Components to provide")
+set(TINYVISION_COMPONENTS image json stats svm CACHE STRING "Components to provide")
 
 function(tinyvision_component name)
   add_library(tinyvision_${name} INTERFACE)
@@ -36,7 +37,10 @@ foreach(component IN LISTS TINYVISION_COMPONENTS)
   elseif(component STREQUAL stats)
     find_package(Boost REQUIRED)
     tinyvision_component(stats Boost::headers)
+  elseif(component STREQUAL svm)
+    find_package(LibLinear REQUIRED)
+    tinyvision_component(svm LibLinear::LibLinear)
   else()
-    message(FATAL_ERROR "TINYVISION_COMPONENTS: unknown component '${component}', choose among image, json, stats")
+    message(FATAL_ERROR "TINYVISION_COMPONENTS: unknown component '${component}', choose among image, json, stats, svm")
   endif()
 endforeach()

@@ -111,8 +111,7 @@ LabelledData read_data(const DataChoice& choice, const std::string& decoder, con
   const data::DatasetEntry* const entry = data::find_dataset(choice.dataset);
   if (!choice.multi_label && entry != nullptr && entry->info->metric == data::Metric::voc_ap11)
     fail_usage("data", choice.dataset,
-               ": its images show several classes each, and the programs do not train multi-label classifiers yet; "
-               "tv_features computes their features");
+               ": its images show several classes each, and this program is for images of one class");
   LabelledData result;
   result.official = read_data_set(choice.dataset, choice.folder,
                                   {.allow_partial = choice.allow_partial,
@@ -124,8 +123,14 @@ LabelledData read_data(const DataChoice& choice, const std::string& decoder, con
   result.coverage = result.official.coverage();
   if (!result.coverage.empty()) std::fprintf(stderr, "%s: %s\n", choice.dataset.c_str(), result.coverage.c_str());
   result.split = choose_split(choice, result.official);
-  if (result.split.validation.empty())
-    result.split = data::carve_validation(result.split, dataset->labels(), choice.validation, choice.split_seed);
+  if (result.split.validation.empty()) {
+    const auto examples = static_cast<Index>(result.split.train.size());
+    if (choice.hold_out >= examples)
+      fail_usage("data", choice.dataset, ": ", choice.hold_out, " of ", examples, " training images cannot be held out");
+    const double fraction = choice.hold_out > 0 ? static_cast<double>(choice.hold_out) / static_cast<double>(examples)
+                                                : choice.validation;
+    result.split = data::carve_validation(result.split, dataset->labels(), fraction, choice.split_seed);
+  }
   result.split_digest =
       out.empty() ? data::split_digest(result.split, *dataset)
                   : data::write_split((std::filesystem::path(out) / "split.tsv").string(), result.split, *dataset);

@@ -5,6 +5,7 @@
 
 #include "tinyvision/data/decode.hpp"
 #include "tinyvision/models/registry.hpp"
+#include "tinyvision/train/regularisers.hpp"
 
 namespace tv_app {
 
@@ -34,10 +35,11 @@ void add_network_options(CLI::App& app, NetworkChoice& choice, bool needs_weight
       ->check(CLI::IsMember({"paper", "public"}));
   app.add_option(
          "--preset", choice.preset,
-         "network settings that no option names: paper (scale parameters on, no regularisers), or tf_slim (those of "
-         "the public weights)")
+         "network settings that no option names: paper (scale parameters on, no regularisers), tf_slim (those of "
+         "the public weights), or one of the paper's steps from the Inception default to its own: inception, bn_scale, "
+         "no_label_smoothing, no_dropout, paper (docs/experiments.md)")
       ->capture_default_str()
-      ->check(CLI::IsMember({"paper", "tf_slim"}));
+      ->check(CLI::IsMember({"paper", "tf_slim", "inception", "bn_scale", "no_label_smoothing", "no_dropout"}));
   app.add_option(
          "--bn-scale", choice.bn_scale,
          "scale parameters of batch norms: on, off as in the public weights of the Inception networks, or preset")
@@ -62,10 +64,25 @@ void add_regulariser_options(CLI::App& app, NetworkChoice& choice) {
       ->default_str("preset");
 }
 
+namespace {
+
+tinyvision::NetworkOptions preset_options(const NetworkChoice& choice) {
+  const tinyvision::RegulariserSetting* const setting = tinyvision::find_regulariser_setting(choice.preset);
+  if (choice.preset == "paper") return tinyvision::NetworkOptions::paper();
+  return setting == nullptr ? tinyvision::tf_slim_options(choice.network)
+                            : tinyvision::regularised_options(choice.network, *setting);
+}
+
+}  // namespace
+
+double label_smoothing_of(const NetworkChoice& choice) {
+  const tinyvision::RegulariserSetting* const setting = tinyvision::find_regulariser_setting(choice.preset);
+  return setting != nullptr && setting->label_smoothing ? tinyvision::paper_label_smoothing : 0;
+}
+
 std::shared_ptr<tinyvision::Network> build_network(const NetworkChoice& choice, tinyvision::Index classes,
                                                    tinyvision::DType dtype) {
-  const tinyvision::NetworkOptions preset =
-      choice.preset == "tf_slim" ? tinyvision::tf_slim_options(choice.network) : tinyvision::NetworkOptions::paper();
+  const tinyvision::NetworkOptions preset = preset_options(choice);
   tinyvision::NetworkOptions options;
   options.classes = classes;
   options.width = choice.width;

@@ -35,6 +35,9 @@ void add_regulariser_options(CLI::App& app, NetworkChoice& choice);
 std::shared_ptr<tinyvision::Network> build_network(const NetworkChoice& choice, tinyvision::Index classes,
                                                    tinyvision::DType dtype = tinyvision::DType::f32);
 
+/// Label smoothing of --preset.
+double label_smoothing_of(const NetworkChoice& choice);
+
 tinyvision::data::Preprocessing preprocessing_of(const NetworkChoice& choice, const tinyvision::Network& network,
                                                  double crop);
 

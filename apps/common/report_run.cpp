@@ -82,13 +82,15 @@ void add_metrics(const RunFolder& run, const char* part, const std::string& note
   if (metrics == nullptr) return;
   const auto number = [&](const std::string& key) { return find_value(*metrics, {key}); };
   const Json* const count = number("count");
-  for (const auto& [metric, key] :
-       {std::pair{"top-1", "top1"}, {"top-5", "top5"}, {"mean per class", "mean_per_class"}}) {
+  for (const auto& [metric, key] : {std::pair{"top-1", "top1"},
+                                    {"top-5", "top5"},
+                                    {"mean per class", "mean_per_class"},
+                                    {"mean AP, 11 points", "voc_ap11"}}) {
     const Json* const value = number(key);
     if (value == nullptr || !value->is_number()) continue;
     if (std::string_view(key) == "top5" && run.named && run.classes.size() <= 5) continue;  // always right
     report::AccuracyRow row{part, metric, value->get<double>(), std::nullopt, std::nullopt, note};
-    if (std::string_view(key) != "mean_per_class" && count != nullptr && count->is_number() && *count > 0) {
+    if (std::string_view(key).starts_with("top") && count != nullptr && count->is_number() && *count > 0) {
       const auto n = static_cast<Index>(count->get<double>());
       row =
           report::accuracy_row(part, {static_cast<Index>(std::llround(row.value * static_cast<double>(n))), n}, metric);

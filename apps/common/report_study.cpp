@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "common/report_study_output.hpp"
+#include "common/result_fields.hpp"
 #include "common/stats_tables.hpp"
-#include "tinyvision/data/datasets/registry.hpp"
 
 namespace tv_app {
 
@@ -18,108 +18,73 @@ namespace {
 
 constexpr const char* where = "study";
 
-report::TextTable read_any_table(const std::string& path) {
-  return path.ends_with(".json") ? report::TextTable(parse_json_table(read_file(path), path))
-                                 : report::read_table(path);
-}
-
 std::string scale_note(const std::string& path, stats::Scale scale) {
   return path + ": accuracies read as " + (scale == stats::Scale::percent ? "percentages" : "fractions") + ".";
-}
-
-/// A member of `json`, which has to be of type T.
-template <class T>
-T member(const Json& json, const std::string& path, std::initializer_list<const char*> keys) {
-  const Json* at = &json;
-  std::string name;
-  for (const char* key : keys) {
-    name += (name.empty() ? "" : ".") + std::string(key);
-    if (!at->is_object() || !at->contains(key)) fail_usage(where, path, ": there is no ", name);
-    at = &(*at)[key];
-  }
-  try {
-    return at->get<T>();
-  } catch (const Json::type_error&) {
-    fail_usage(where, path, ": ", name, " is ", at->dump().substr(0, 60), ", of another type than expected");
-  }
-}
-
-/// The network with what makes it another one than the paper's.
-std::string network_name(const Json& results, const std::string& path) {
-  std::string name = member<std::string>(results, path, {"config", "network"});
-  if (const auto width = member<double>(results, path, {"config", "width"}); width != 1)
-    name += " width=" + format_shortest(width);
-  if (const auto size = member<Index>(results, path, {"config", "image_size"}); size != 0)
-    name += " image_size=" + std::to_string(size);
-  return name;
 }
 
 /// One results.json.
 report::StudyRecord record_of(const Json& results, const std::string& path) {
   report::StudyRecord r;
   r.place = path;
-  r.network = network_name(results, path);
-  r.dataset = member<std::string>(results, path, {"config", "dataset"});
-  const data::DatasetEntry* published = data::find_dataset(r.dataset);
-  if (results["app"] == "tv_linear_probe")
-    r.setting = "linear_probe";
-  else
-    r.setting = member<std::string>(results, path, {"config", "init"}) == "random" ? "random_init" : "fine_tuned";
-  if (const auto per_class = member<Index>(results, path, {"config", "train_per_class"}); per_class > 0) {
-    r.train_size = static_cast<double>(per_class * member<Index>(results, path, {"metrics", "test", "classes"}));
-    r.dataset += published ? concat_text(" (", per_class, " a class)") : "";
+  r.network = result_network(results, path);
+  r.dataset = result_dataset(results, path);
+  r.setting = result_setting(results, path);
+  if (const auto per_class = result_field<Index>(results, path, {"config", "train_per_class"}); per_class > 0) {
+    r.train_size = static_cast<double>(per_class * result_field<Index>(results, path, {"metrics", "test", "classes"}));
+    if (data::find_dataset(result_field<std::string>(results, path, {"config", "dataset"})))
+      r.dataset += concat_text(" (", per_class, " a class)");
   }
-  if (r.dataset == "image_folder") {
-    const fs::path folder = fs::path(member<std::string>(results, path, {"config", "data"})).lexically_normal();
-    r.dataset = (folder.has_filename() ? folder : folder.parent_path()).filename().string();
-  }
-  const bool by_class = published && published->info->metric == data::Metric::mean_per_class;
-  const char* metric = by_class ? "mean_per_class" : "top1";
-  const double accuracy = member<double>(results, path, {"metrics", "test", metric});
-  if (const std::string fault = stats::detail::accuracy_fault(accuracy); !fault.empty())
-    fail_usage(where, path, ": row '", r.network, "', column '", r.dataset, "': the accuracy (metrics.test.", metric,
-               ") ", fault);
-  r.accuracy = {100 * accuracy, 0};
+  r.accuracy = {100 * result_accuracy(results, path), 0};
   return r;
 }
 
-StudySource read_result_folder(const std::string& folder) {
-  StudySource source;
+}  // namespace
+
+report::TextTable read_any_table(const std::string& path) {
+  return path.ends_with(".json") ? report::TextTable(parse_json_table(read_file(path), path))
+                                 : report::read_table(path);
+}
+
+ResultFiles read_results_below(const std::string& folder) {
+  std::vector<std::string> paths;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().filename() == "results.json")
-      source.files.push_back(entry.path().string());
-  std::sort(source.files.begin(), source.files.end());
-  std::vector<std::string> used;
+    if (entry.is_regular_file() && entry.path().filename() == "results.json") paths.push_back(entry.path().string());
+  std::sort(paths.begin(), paths.end());
+  ResultFiles files;
   std::size_t others = 0;
-  for (const std::string& path : source.files) {
+  for (const std::string& path : paths) {
     Json results;
     try {
       results = Json::parse(read_file(path));
     } catch (const Json::parse_error& error) {
       fail_usage(where, path, ": byte ", error.byte, ": no JSON from here on");
     }
-    const auto app = member<std::string>(results, path, {"app"});
-    if (app != "tv_linear_probe" && app != "tv_finetune") {
+    const auto app = result_field<std::string>(results, path, {"app"});
+    if (app == "tv_linear_probe" || app == "tv_finetune")
+      files.results.emplace_back(path, std::move(results));
+    else
       ++others;
-      continue;
-    }
-    source.records.push_back(record_of(results, path));
-    used.push_back(path);
   }
-  if (used.empty())
+  if (files.results.empty())
     fail_usage(where, folder, ": no results.json of tv_linear_probe or tv_finetune below it",
                others > 0 ? concat_text(", ", others, " of other programs") : std::string());
-  source.files = used;
-  source.notes.push_back(concat_text(used.size(), " results of tv_linear_probe and tv_finetune below ", folder, "."));
-  if (others > 0) source.notes.push_back(concat_text(others, " results of other programs were left out."));
-  return source;
+  files.notes.push_back(
+      concat_text(files.results.size(), " results of tv_linear_probe and tv_finetune below ", folder, "."));
+  if (others > 0) files.notes.push_back(concat_text(others, " results of other programs were left out."));
+  return files;
 }
 
-}  // namespace
-
 StudySource read_study_source(const std::string& path) {
-  if (fs::is_directory(path)) return read_result_folder(path);
   StudySource source;
+  if (fs::is_directory(path)) {
+    ResultFiles files = read_results_below(path);
+    for (const auto& [file, results] : files.results) {
+      source.records.push_back(record_of(results, file));
+      source.files.push_back(file);
+    }
+    source.notes = std::move(files.notes);
+    return source;
+  }
   stats::Scale scale{};
   source.records = report::study_records(read_any_table(path), scale);
   source.files = {path};

@@ -307,10 +307,7 @@ StatsCommand metrics_command() {
             if (truth.values.dim(0) != scores.values.dim(0))
               fail_usage("metrics", scores.path, " has ", scores.values.dim(0), " rows, ", truth.path, " has ",
                          truth.values.dim(0));
-            return metrics_of_many_labels(scores, truth,
-                                          o->difficult == "ignored"    ? stats::Difficult::ignored
-                                          : o->difficult == "negative" ? stats::Difficult::negative
-                                                                       : stats::Difficult::positive);
+            return metrics_of_many_labels(scores, truth, stats::parse_difficult(o->difficult));
           }};
 }
 

@@ -102,7 +102,11 @@ void TrainingLog::after_step(Index done, const StepResult& result) {
 
 void TrainingLog::metrics(const std::string& part, const SplitMetrics& metrics) {
   begin(steps_);
-  if (metrics.top1.total == 0) return;
+  if (metrics.examples() == 0) return;
+  if (metrics.multi_label) {
+    logs_.scalar(part + "/voc_ap11", steps_, metrics.multi_label->precision.value);
+    return;
+  }
   logs_.scalar(part + "/top1", steps_, metrics.top1.value());
   logs_.scalar(part + "/top5", steps_, metrics.top5.value());
   logs_.scalar(part + "/mean_per_class", steps_, metrics.mean_per_class.value);

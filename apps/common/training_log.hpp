@@ -48,7 +48,8 @@ class TrainingLog {
   /// After it: `done` is its number + 1. Writes `train/loss`, `train/cross_entropy`, `train/accuracy` (of the step's batch),
   /// `train/learning_rate` and `train/images_per_second` (since the row before) of every `every`-th step and the last.
   void after_step(tinyvision::Index done, const tinyvision::StepResult& result);
-  /// After the last step: `<part>/top1`, `<part>/top5` and `<part>/mean_per_class` at step `steps`. Nothing without examples.
+  /// After the last step: `<part>/top1`, `<part>/top5` and `<part>/mean_per_class`, or `<part>/voc_ap11` where images show
+  /// several classes, at step `steps`. Nothing without examples.
   void metrics(const std::string& part, const tinyvision::SplitMetrics& metrics);
   /// Histograms of the weights that were evaluated, and everything brought to the disk.
   void finish();

@@ -295,17 +295,6 @@ TEST(Data, FetchesTheRealAnnotations) {
   EXPECT_TRUE(says(outcome.err, "102flowers.tgz")) << outcome.err;
 }
 
-TEST(Data, MultiLabelSetsAreNotTrainedOn) {
-  const Desk desk;
-  for (const char* program : {"tv_finetune", "tv_pretrain"}) {
-    const Outcome refused =
-        run(desk.folder.path(), program,
-            {"--dataset", "voc2007", "--data", desk.folder / "nowhere", "--out", desk.folder / "out"});
-    EXPECT_EQ(refused.code, 2) << program;
-    EXPECT_TRUE(says(refused.err, "the programs do not train multi-label classifiers yet")) << refused.err;
-  }
-}
-
 TEST(Data, ResultsSayWhichBytesWereReadAndWhatWasLeftOut) {
   const Desk desk;
   const std::string dtd = desk.make("dtd");

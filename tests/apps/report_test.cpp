@@ -165,6 +165,36 @@ TEST(Report, StudiesResultFolders) {
   EXPECT_EQ(refused().code, 2);
 }
 
+TEST(Report, CurvesOverStepsFromATable) {
+  const Desk desk;
+  const std::string table =
+      "network,dataset,setting,steps,accuracy\n"
+      "inception_v4,pets,fine_tuned,100,80\ninception_v4,pets,fine_tuned,400,90\n"
+      "inception_v4,pets,random_init,100,20\ninception_v4,pets,random_init,400,60\n"
+      "inception_v4,pets,random_init,1600,75\n";
+  const auto curves = [&](const std::string& text, Arguments more = {}) {
+    Arguments arguments{"curves", desk.write("curves.csv", text), "--out", desk.folder / "out", "--quiet"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(desk.folder.path(), "tv_report", arguments);
+  };
+  const Outcome outcome = curves(table);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  // Odds 9 x 0.9 are first reached at 400, odds 3 x 0.9 at 1600.
+  EXPECT_TRUE(says(outcome.out, "4.00 times sooner")) << outcome.out;
+  EXPECT_TRUE(says(desk.out("convergence.tsv"), "inception_v4\tpets\t400\t89.01\t1600\t72.97\t4.00"));
+  EXPECT_TRUE(says(desk.out("curves.tsv"), "inception_v4\tpets\tfine_tuned\t100\t1\t80"));
+  EXPECT_TRUE(says(desk.out("figures/figure_8.svg"), "<svg"));
+  EXPECT_TRUE(says(desk.out("report.html"), "Time to 90 % of the greatest odds"));
+  EXPECT_NEAR(json::parse(desk.out("results.json"))["convergence"]["speed_up"].get<double>(), 4, 1e-12);
+
+  const Outcome missing = curves(table, {"--no-figures", "--over", "train_per_class"});
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_TRUE(says(missing.err, "no column 'train_per_class'")) << missing.err;
+  const Outcome perfect = curves(replaced(table, "400,90", "400,100"), {"--no-figures"});
+  EXPECT_EQ(perfect.code, 2);
+  EXPECT_TRUE(says(perfect.err, "row 2 (inception_v4), column 'accuracy': the accuracy is 100")) << perfect.err;
+}
+
 TEST(Report, RefusesBadInput) {
   const Desk desk;
   const auto expect = [&](const std::string& table, const std::string& words) {

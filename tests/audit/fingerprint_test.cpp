@@ -100,6 +100,9 @@ void check_golden(const std::string& file, Kernels choice, bool fused) {
   const json& s = golden["settings"];
   NetworkOptions options = NetworkOptions::paper(s["classes"]);
   options.auxiliary_head = s.value("auxiliary_head", false);
+  options.bn_scale = s.value("bn_scale", "on") == "on";
+  options.dropout_keep = s.value("dropout_keep", 1.0);
+  options.drop_path_keep = s.value("drop_path_keep", 1.0);
   options.image_size = s.value("image_size", 0);
   options.width = s["width"];
   options.public_layout = s["layout"] == "public";
@@ -124,6 +127,7 @@ void check_golden(const std::string& file, Kernels choice, bool fused) {
   t.label_smoothing = s["label_smoothing"];
   t.fused = fused;
   Trainer trainer(network, t);
+  trainer.set_steps_done(s.value("first_step", 0));
   const Index steps = s["steps"];
   for (Index step = 0; step < steps; ++step) {
     const audit::StepTrace trace = s["mode"] == "train" ? audit::trace_step(trainer, images, labels)
@@ -142,6 +146,11 @@ TEST(Fingerprint, MobilenetV2FiveTrainingStepsFused) { check_golden("mobilenet_v
 TEST(Fingerprint, Resnet50FiveTrainingStepsFused) { check_golden("resnet50_v1.json", Kernels::own, true); }
 TEST(Fingerprint, InceptionTrainingSteps) {
   for (const char* file : {"inception_v1.json", "bn_inception.json"}) check_golden(file, Kernels::own, false);
+}
+// Dropout, drop path and batch norms without gamma, with the masks that tests/oracle/masks.py draws for itself.
+TEST(Fingerprint, RegularisedTrainingSteps) {
+  for (const char* file : {"inception_v3_025.inception.json", "nasnet_a_mobile.drop_path.json"})
+    for (const bool fused : {false, true}) check_golden(file, Kernels::own, fused);
 }
 TEST(Fingerprint, InceptionTrainingStepsFused) {
   for (const char* file :

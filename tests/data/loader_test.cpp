@@ -224,6 +224,21 @@ TEST(Loader, CachedImagesAreDecodedOnce) {
   EXPECT_GE(set->reads, 12);
 }
 
+TEST(Loader, LoadersShareDecodedImages) {
+  const auto set = std::make_shared<ToyDataset>(12);
+  LoaderOptions options = training();
+  options.threads = 1;
+  options.cache = std::make_shared<ImageCache>(12 * 10 * 3 * 12);
+  for (int pass = 0; pass < 2; ++pass) {
+    Loader loader(set, first(12), options);
+    take(loader, 12);
+  }
+  EXPECT_EQ(set->reads, 12);
+  EXPECT_EQ(options.cache->decoded(), 12);
+  const ToyDataset other(12);
+  EXPECT_THROW(options.cache->get(other, 0), Error);
+}
+
 TEST(Loader, AnUnreadableImageFailsInTheCallersThread) {
   const auto set = std::make_shared<ToyDataset>(12, std::set<Index>{5, 6});
   Loader loader(set, first(12), LoaderOptions::evaluation(small(), 4));

@@ -3,7 +3,8 @@
 A tensor a agrees with its reference b when
     max|a - b| <= tol * max(max|b|, 1e-3 * largest max|b| of that kind in the step),
 where the kind is what stands before the first '/' of the name. Sizes must agree (axes of size 1 may differ); a tensor
-or a step on one side alone, and any NaN, is a failure. Exit status 0 when everything agrees, 1 otherwise.
+or a step on one side alone, and any NaN, is a failure. The losses of all steps (trace.csv), also of those that left no file,
+agree when |a - b| <= tol |b|. Exit status 0 when everything agrees, 1 otherwise.
 """
 import argparse
 import pathlib
@@ -51,6 +52,16 @@ def compare_step(ours, reference, tolerance, report):
     return rows, agree
 
 
+def compare_losses(ours, reference):
+    """The largest |a - b| / |b| of the losses of two trace.csv, its step, and how many there are."""
+    rows = [[line.split(",") for line in (folder / "trace.csv").read_text().split()[1:]] for folder in (ours, reference)]
+    if [step for step, _ in rows[0]] != [step for step, _ in rows[1]]:
+        return float("inf"), "steps differ", len(rows[1])
+    ratios = [(abs(float(a) - float(b)) / abs(float(b)), step) for (step, a), (_, b) in zip(*rows)]
+    worst = max(ratios, key=lambda r: r[0] if r[0] == r[0] else float("inf"))
+    return (worst[0] if worst[0] == worst[0] else float("inf")), f"step {worst[1]}", len(ratios)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ours", type=pathlib.Path)
@@ -63,7 +74,9 @@ def main():
     for name in sorted(set(ours) ^ set(reference)):
         print(f"{name} is in one folder alone")
     print(f"{'step':20} {'kind':12} {'tensors':>7} {'worst/tol scale':>15}  worst tensor")
-    overall = 0.0
+    overall, worst_loss, count = compare_losses(options.ours, options.reference)
+    agree = agree and overall <= options.tol
+    print(f"{'all steps':20} {'loss':12} {count:7d} {overall:15.3e}  {worst_loss}{'' if overall <= options.tol else '  FAIL'}")
     for step in sorted(set(ours) & set(reference)):
         rows, good = compare_step(ours[step], reference[step], options.tol, print)
         agree = agree and good

@@ -42,6 +42,12 @@ GOLDENS = {
     "mobilenet_v2_140": dict(BRIEF, network="mobilenet_v2_140"),
     "nasnet_a_mobile": dict(BRIEF, network="nasnet_a_mobile", height=97, image_width=97),
     "nasnet_a_large": dict(BRIEF, network="nasnet_a_large", height=97, image_width=97, batch_size=2),
+    "inception_v3_025.inception": dict(BRIEF, network="inception_v3", width=0.25, batch_size=8, lr=1e-7, height=123,
+                                       image_width=123, auxiliary_head=True, image_size=123, bn_scale="off",
+                                       label_smoothing=0.1, dropout_keep=0.8),
+    "nasnet_a_mobile.drop_path": dict(BRIEF, network="nasnet_a_mobile", lr=1e-6, height=97, image_width=97,
+                                      auxiliary_head=True, image_size=97, label_smoothing=0.1, dropout_keep=0.5,
+                                      drop_path_keep=0.7, first_step=250000),
     **{f"{name}.eval": dict(EVAL, network=name)
        for name in ("densenet121", "densenet169", "densenet201", "inception_v1", "bn_inception")},
     **{f"{name}.eval": dict(EVAL, network=name, height=97, image_width=97, auxiliary_head=True, image_size=97)
@@ -58,7 +64,8 @@ GOLDENS = {
     "resnet152_v1.eval": dict(EVAL, network="resnet152_v1"),
 }
 INPUT_ONLY = ("batch_size", "height", "image_width", "seed")
-TRACE_ONLY = ("mode", "steps", "lr", "momentum", "weight_decay", "decay_set", "bn_decay", "ema", "label_smoothing")
+TRACE_ONLY = ("mode", "steps", "lr", "momentum", "weight_decay", "decay_set", "bn_decay", "ema", "label_smoothing",
+              "dropout_keep", "drop_path_keep", "first_step")
 
 
 def flags(settings, leave_out):

@@ -8,6 +8,11 @@ t is the variable's 0-based row in `<network>.tsv`, counted without the rows of 
 flat index in the stored layout. Values: convolution, depthwise and fully connected weights (2u - 1) * sqrt(6 / fan_in), fan_in = kh*kw*cin, kh*kw, in;
 gamma 0.5 + u; beta, biases and moving mean (2u - 1) * 0.1; moving variance 0.5 + u; images (t = 100000) 2u - 1;
 labels (t = 100001) floor(u * classes). f32 files hold these values rounded once.
+
+`--images smooth`: images that look like something, for training that is to learn. Image n has, with r = 2u - 1 of
+t = 200000 + n taken in turn, in each channel 0.4 r plus four waves 0.25 r3 sin(2 pi (fx x + fy y) + 3 r4), fx = 1 + 3 |r1|,
+fy = 1 + 3 |r2|, x and y from 0 to 1. These use the sine of the library at hand, so they go from one program to the other as
+a file.
 """
 import argparse
 import math
@@ -60,6 +65,20 @@ def make_batch(batch, height, width, classes, seed=0):
     return {"images": images.reshape(batch, height, width, 3), "labels": labels}
 
 
+def make_smooth_images(batch, height, width, seed=0):
+    y, x = np.mgrid[0:height, 0:width]
+    y, x = y / height, x / width
+    images = np.zeros((batch, height, width, 3))
+    for n in range(batch):
+        r = iter(2.0 * uniform(2 * IMAGES + n, 51, seed) - 1.0)
+        for channel in range(3):
+            images[n, :, :, channel] = 0.4 * next(r)
+            for _ in range(4):
+                fx, fy, height_of_wave, phase = 1 + 3 * abs(next(r)), 1 + 3 * abs(next(r)), 0.25 * next(r), 3 * next(r)
+                images[n, :, :, channel] += height_of_wave * np.sin(2 * np.pi * (fx * x + fy * y) + phase)
+    return images
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_network_options(parser)
@@ -67,6 +86,7 @@ def main():
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--height", type=int, default=33)
     parser.add_argument("--image-width", type=int, default=47)
+    parser.add_argument("--images", choices=("noise", "smooth"), default="noise")
     parser.add_argument("--weights", metavar="FILE", help="weights to write")
     parser.add_argument("--batch", metavar="FILE", help="batch to write")
     options = parser.parse_args()
@@ -76,6 +96,8 @@ def main():
         save_file({n: v.astype(kind) for n, v in make_weights(network, options.seed).items()}, options.weights)
     if options.batch:
         batch = make_batch(options.batch_size, options.height, options.image_width, network.classes, options.seed)
+        if options.images == "smooth":
+            batch["images"] = make_smooth_images(options.batch_size, options.height, options.image_width, options.seed)
         save_file({"images": batch["images"].astype(kind), "labels": batch["labels"]}, options.batch)
 
 

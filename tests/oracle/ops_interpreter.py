@@ -96,9 +96,10 @@ class Network:
     """The rows and variables of one network, with class count and width multiplier applied to the shapes.
 
     `auxiliary` is the side of the images that the auxiliary head is made for; 0 leaves the head out. The head's last
-    convolution spans its map, so its kernel depends on that side. Variables are numbered without those left out."""
+    convolution spans its map, so its kernel depends on that side. Without `bn_scale` batch norms have no gamma. Variables
+    are numbered without those left out."""
 
-    def __init__(self, name, spec=None, classes=None, width=1.0, layout="paper", auxiliary=0):
+    def __init__(self, name, spec=None, classes=None, width=1.0, layout="paper", auxiliary=0, bn_scale=True):
         if name not in NETWORKS:
             raise SystemExit(f"unknown network {name}: one of {', '.join(NETWORKS)}")
         if width != 1.0 and name not in LEAST_CHANNELS:
@@ -122,7 +123,7 @@ class Network:
             full, depthwise = scaled_shapes(self.rows, width, LEAST_CHANNELS[name])
         self.variables = []  # (name, kind, shape, number)
         for row in read_table(folder / f"{name}.tsv"):
-            if row["group"] == "aux" and not auxiliary:
+            if (row["group"] == "aux" and not auxiliary) or (row["kind"] == "bn_gamma" and not bn_scale):
                 continue
             shape = [int(n) for n in row["shape"].split(",")]
             scope = row["name"].rsplit("/", 1)[0]
@@ -162,6 +163,10 @@ class Network:
         if decay_set == "slim":
             return [n for n in self.trainables() if self.l2_slim[n] > 0]
         raise SystemExit(f"unknown decay set {decay_set}")
+
+    def cells(self):
+        """Names of the cells of NASNet in the order they are computed in; empty for other networks."""
+        return list(dict.fromkeys(row["name"].split("/comb_iter_")[0] for row in self.rows if "/comb_iter_" in row["name"]))
 
     def load(self, path, dtype):
         """Reads the variables from a safetensors file; a missing one or another shape is an error."""
@@ -235,7 +240,9 @@ def batch_norm(x, values, scope, epsilon, training, decay, updates):
     else:
         mean, variance = moving_mean, moving_variance
     y = (x - channel(mean)) / torch.sqrt(channel(variance) + epsilon)
-    return y * channel(values[f"{scope}/gamma"]) + channel(values[f"{scope}/beta"])
+    if f"{scope}/gamma" in values:
+        y = y * channel(values[f"{scope}/gamma"])
+    return y + channel(values[f"{scope}/beta"])
 
 
 def average_pool(x, row):
@@ -252,11 +259,13 @@ def average_pool(x, row):
     return window_sum(x) / window_sum(torch.ones_like(x[:1, :1]))
 
 
-def forward(network, values, images, training=False, bn_decay=0.9, record=None, auxiliary=None):
+def forward(network, values, images, training=False, bn_decay=0.9, record=None, auxiliary=None, masks=None):
     """Runs all rows on `images` [N,H,W,3]. Returns (logits [N,K], feature [N,C], updates of the moving statistics);
     `record`, if given, receives `<id>:<name>` -> the row's output [N,H,W,C], and the list `auxiliary` the scores [N,K] of
-    the auxiliary head, if there is one. Dropout is the identity."""
+    the auxiliary head, if there is one. Dropout and drop path multiply by what `masks` (masks.py) gives; without it they
+    are the identity."""
     outputs, updates = {}, {}
+    by_id = {row["id"]: row for row in network.rows}
     for row in network.rows:
         ins = [outputs[i] for i in row["inputs"].split(",")] if row["inputs"] else []
         op, name = row["op"], row["name"]
@@ -288,6 +297,12 @@ def forward(network, values, images, training=False, bn_decay=0.9, record=None, 
         elif op == "relu":
             y = activate(ins[0], "relu")
         elif op == "add":
+            if masks is not None:
+                # In a cell of NASNet every side of a combination is a path, unless it is a state handed on as it is.
+                here = name.removesuffix("combine")
+                ins = [x * masks.path(name.split("/comb_iter_")[0], x)
+                       if "/comb_iter_" in name and by_id[i]["name"].startswith((here + "left", here + "right")) else x
+                       for i, x in zip(row["inputs"].split(","), ins)]
             y = ins[0] + ins[1]
         elif op == "zeropad":
             top, bottom, left, right = (int(p) for p in row["pad_tblr"].split(","))
@@ -307,6 +322,8 @@ def forward(network, values, images, training=False, bn_decay=0.9, record=None, 
             y = ins[0].flatten(1) @ parameter(values, f"{name}/weights", f"{name}/kernel")
             y = y + parameter(values, f"{name}/biases", f"{name}/bias")
             y = y.reshape(*y.shape, 1, 1)
+        elif op == "dropout" and masks is not None:
+            y = ins[0] * masks.feature(ins[0])
         elif op in ("dropout", "flatten"):
             y = ins[0]
         else:
@@ -346,6 +363,7 @@ def add_network_options(parser):
     parser.add_argument("--layout", choices=("paper", "public"), default="paper", help="ResNet: which ops table")
     parser.add_argument("--auxiliary-head", action="store_true", help="with the head, made for --image-size")
     parser.add_argument("--image-size", type=int, default=0, help="side of the images an auxiliary head is made for")
+    parser.add_argument("--bn-scale", choices=("on", "off"), default="on", help="off: batch norms without gamma")
     parser.add_argument("--spec", help="folder of the tables (default $TV_SPEC or ../shared/spec/networks)")
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="f64")
 
@@ -355,7 +373,7 @@ def network_of(options):
     if options.auxiliary_head and not options.image_size:
         raise SystemExit("--auxiliary-head needs --image-size")
     return Network(options.network, options.spec, options.classes, options.width, options.layout,
-                   options.image_size if options.auxiliary_head else 0)
+                   options.image_size if options.auxiliary_head else 0, options.bn_scale == "on")
 
 
 def main():

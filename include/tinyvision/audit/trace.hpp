@@ -68,21 +68,39 @@ inline StepTrace trace_evaluation(const Trainer& trainer, const Tensor& images, 
   return out;
 }
 
-/// Writes `steps` traced steps to `folder`/step_000.safetensors ... and the losses at 17 digits to `folder`/trace.csv.
-/// Returns the losses. Throws Error when the folder cannot be written.
-inline std::vector<double> write_trace(Trainer& trainer, const Tensor& images, const Tensor& labels, Index steps,
-                                       bool training, const std::string& folder) {
+struct TraceOptions {
+  Index steps = 1;
+  bool training = true;
+  Index batch_size = 0;  ///< examples of a step, taken in turn, over and over; 0: all at each step
+  Index dump_every = 1;  ///< steps between those that are written as a whole; the last one is
+};
+
+/// Writes traced steps to `folder`/step_000.safetensors ... and the losses of all steps at 17 digits to `folder`/trace.csv.
+/// Returns the losses. Throws UsageError when the examples are no whole number of batches, Error when the folder cannot be
+/// written.
+inline std::vector<double> write_trace(Trainer& trainer, const Tensor& images, const Tensor& labels,
+                                       const TraceOptions& options, const std::string& folder) {
   ensure_writable_folder(folder);
+  const Index n = images.dim(0), size = options.batch_size > 0 ? options.batch_size : n;
+  if (n % size != 0) fail_usage("trace", n, " examples are no whole number of batches of ", size);
   std::vector<double> losses;
   std::string csv = "step,loss\n";
-  for (Index step = 0; step < steps; ++step) {
-    const StepTrace trace = training ? trace_step(trainer, images, labels) : trace_evaluation(trainer, images, labels);
+  for (Index step = 0; step < options.steps; ++step) {
+    const Tensor x = images.slice_batch(step * size % n, size), y = labels.slice_batch(step * size % n, size);
     char name[64], line[64];
-    std::snprintf(name, sizeof name, "step_%03lld.safetensors", static_cast<long long>(step));
-    std::snprintf(line, sizeof line, "%lld,%.17g\n", static_cast<long long>(step), trace.loss);
-    checkpoint::save_safetensors((std::filesystem::path(folder) / name).string(), trace.tensors, {});
+    if ((step + 1) % options.dump_every == 0 || step + 1 == options.steps) {
+      const StepTrace trace = options.training ? trace_step(trainer, x, y) : trace_evaluation(trainer, x, y);
+      std::snprintf(name, sizeof name, "step_%03lld.safetensors", static_cast<long long>(step));
+      checkpoint::save_safetensors((std::filesystem::path(folder) / name).string(), trace.tensors, {});
+      losses.push_back(trace.loss);
+    } else if (options.training) {
+      losses.push_back(trainer.compute_gradients(x, y).loss);
+      trainer.update();
+    } else {
+      losses.push_back(trace_evaluation(trainer, x, y).loss);
+    }
+    std::snprintf(line, sizeof line, "%lld,%.17g\n", static_cast<long long>(step), losses.back());
     csv += line;
-    losses.push_back(trace.loss);
   }
   write_file_atomically((std::filesystem::path(folder) / "trace.csv").string(), csv);
   return losses;

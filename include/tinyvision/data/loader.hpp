@@ -83,7 +83,8 @@ class Loader {
     if (batches_ == 0)
       fail_usage("loader", dataset_->name(), ": ", count, " examples fill no batch of ", options_.batch_size,
                  options_.ranks > 1 ? concat_text(" on rank ", options_.rank, " of ", options_.ranks) : "");
-    if (options_.cache_bytes > 0) cache_.resize(static_cast<std::size_t>(dataset_->size()));
+    cache_ = options_.cache;
+    if (cache_ == nullptr && options_.cache_bytes > 0) cache_ = std::make_shared<ImageCache>(options_.cache_bytes);
     const unsigned machine = std::max(1u, std::thread::hardware_concurrency());
     const int threads = options_.threads > 0 ? options_.threads : static_cast<int>(machine);
     for (int i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
@@ -342,8 +343,8 @@ class Loader {
     };
     std::shared_ptr<const Image> owner;
     ImageView image;
-    if (options_.cache_bytes > 0 && dataset_->view(example).empty()) {
-      image = *(owner = fetch(example));
+    if (cache_ != nullptr && dataset_->view(example).empty()) {
+      image = *(owner = cache_->get(*dataset_, example));
       choose(image.height, image.width);
     } else {
       const BoxView found = dataset_->view_box(example, choose, scratch_image);
@@ -365,23 +366,6 @@ class Loader {
       std::copy_n(image.at(plan.box.top + row, plan.box.left), 3 * plan.box.width,
                   crop.get() + row * 3 * plan.box.width);
     planned.bytes = crop;
-  }
-
-  // The decoded image, kept while there is room (cache_bytes).
-  std::shared_ptr<const Image> fetch(Index index) {
-    {
-      const std::lock_guard<std::mutex> lock(cache_mutex_);
-      if (const auto& held = cache_[static_cast<std::size_t>(index)]) return held;
-    }
-    auto image = std::make_shared<const Image>(dataset_->image(index));
-    const std::lock_guard<std::mutex> lock(cache_mutex_);
-    auto& place = cache_[static_cast<std::size_t>(index)];
-    // No eviction: each epoch asks for every image once, so replacing one by another gains nothing.
-    if (place == nullptr && cached_bytes_ + image->bytes() <= options_.cache_bytes) {
-      cached_bytes_ += image->bytes();
-      place = image;
-    }
-    return image;
   }
 
   // Waits for the front batch and moves the position on; empty when all its images were skipped.
@@ -441,9 +425,7 @@ class Loader {
   std::exception_ptr failure_;
   bool stopping_ = false;
 
-  std::mutex cache_mutex_;
-  std::vector<std::shared_ptr<const Image>> cache_;
-  std::size_t cached_bytes_ = 0;
+  std::shared_ptr<ImageCache> cache_;
 
   std::vector<std::thread> workers_;  // last: they use everything above
 };

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "tinyvision/data/augment.hpp"
+#include "tinyvision/data/image_cache.hpp"
 
 TINYVISION_BEGIN
 namespace data {
@@ -30,6 +31,8 @@ struct LoaderOptions {
   Index rank = 0, ranks = 1;    ///< this loader's place among those that share each epoch's one order; see below
   bool bytes = false;           ///< batches of u8 before normalisation (augment_bytes), for a device that normalises
   std::size_t cache_bytes = 0;  ///< decoded 8-bit images kept in memory; those beyond are decoded anew each epoch
+  std::shared_ptr<ImageCache>
+      cache;  ///< shared with other loaders of the data set, instead of `cache_bytes` of its own
   Preprocessing preprocessing;
   AugmentOptions augmentation;
   /// Gives memory for so many bytes. With it batches hold crops in such memory and plans (`Batch::planned`) instead of

@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "tinyvision/optim/log_spaced.hpp"
 #include "tinyvision/optim/logistic_regression_exact.hpp"
 #include "tinyvision/optim/logistic_regression_solver.hpp"
 
@@ -60,16 +61,6 @@ struct LogisticRegressionFit {
   bool converged = false;           ///< relative_certificate <= tolerance
   StopReason stop = StopReason::converged;
 };
-
-/// 10^x for `count` equally spaced x from `first` to `last`, in that order; the paper's 45 values are (5, -6, 45).
-inline std::vector<double> log_spaced(double first, double last, Index count) {
-  check(count >= 1, "log_spaced", "count must be at least 1, got ", count);
-  std::vector<double> values;
-  for (Index i = 0; i < count; ++i)
-    values.push_back(std::pow(
-        10.0, count == 1 ? first : first + (last - first) * static_cast<double>(i) / static_cast<double>(count - 1)));
-  return values;
-}
 
 /// The paper's penalties, largest first: the order in which warm starts are close.
 inline std::vector<double> paper_lambdas() { return log_spaced(5, -6, 45); }

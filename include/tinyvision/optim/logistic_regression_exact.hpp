@@ -19,6 +19,7 @@
 
 #include "tinyvision/optim/lbfgs.hpp"
 #include "tinyvision/optim/logistic_regression_problem.hpp"
+#include "tinyvision/optim/logistic_regression_products.hpp"
 #if TINYVISION_WITH_CUDA
 #include "tinyvision/cuda/logistic_regression.hpp"
 #endif
@@ -64,7 +65,7 @@ class ExactObjective {
       const Scratch<double> rows(std::min(block, problem.n()) * problem.d());
       for (Index first = 0; first < problem.n(); first += block) {
         const Index count = std::min(block, problem.n() - first);
-        problem.centred_rows(first, count, rows.data(), problem.d());
+        problem.rows().centred_rows(first, count, rows.data(), problem.d());
         products_->set_rows(first, count, rows.data());
       }
     }
@@ -107,28 +108,12 @@ class ExactObjective {
   }
 
  private:
-  const double* load(Index first, Index rows, Index& pitch) const {
-    pitch = simd::detail::gather_pitch<double>(problem_.d());
-    double* x = simd::thread_scratch<double, detail::TileScratch::rows>(plan_.tile_rows * pitch);
-    problem_.centred_rows(first, rows, x, pitch);
-    return x;
-  }
-
   /// out [d, k] = X_c^T residual.
   void multiply_transposed(double* out) {
 #if TINYVISION_WITH_CUDA
     if (products_) return products_->multiply_transposed(residual_.data(), plan_.padded, out);
 #endif
-    const auto pack = simd::microkernels<double>(plan_.set).pack_panel;
-    transposed_product<double>(
-        plan_, [&](Index first, Index rows, Index& pitch) { return load(first, rows, pitch); },
-        [&](Index, Index first, Index rows, const double*, Index, double* panels) {
-          for (Index j = 0; j < plan_.panels; ++j)
-            pack(residual_.data() + first * plan_.padded + j * plan_.panel_columns(), plan_.padded, 1, rows,
-                 std::min(plan_.panel_columns(), plan_.padded - j * plan_.panel_columns()), 1.0,
-                 panels + j * plan_.tile_rows * plan_.panel_columns());
-        },
-        out);
+    exact_transposed_product(problem_.rows(), plan_, residual_.data(), out);
   }
 
   /// scores = X_c W.
@@ -136,20 +121,7 @@ class ExactObjective {
 #if TINYVISION_WITH_CUDA
     if (products_) return products_->multiply(w.data(), scores_.data(), plan_.padded);
 #endif
-    simd::PackedPanels<double> weights(plan_.set, plan_.d, plan_.k);
-    weights.pack(w.data(), plan_.k, 1, 0, plan_.d);
-    parallel_ranges(plan_.n, plan_.tile_rows, [&](Index begin, Index end) {
-      Index pitch = 0;
-      const double* x = load(begin, end - begin, pitch);
-      double* tile = simd::thread_scratch<double, detail::TileScratch::scores>(plan_.tile_rows * plan_.panels *
-                                                                               plan_.panel_columns());
-      detail::tile_scores<double>(plan_, x, pitch, end - begin, weights, nullptr, tile);
-      const simd::ScoreRows layout = plan_.tile_layout(end - begin);
-      for (Index r = 0; r < end - begin; ++r)
-        for (Index s = 0; s < plan_.segments; ++s)
-          std::copy_n(tile + r * layout.row_stride + s / 2 * layout.pair_stride + s % 2 * plan_.width, plan_.width,
-                      scores_.data() + (begin + r) * plan_.padded + s * plan_.width);
-    });
+    exact_scores(problem_.rows(), plan_, w.data(), scores_.data());
   }
 
   /// residual = softmax(scores + b) - onehot; returns the loss and leaves column sums in `column_sums_`.

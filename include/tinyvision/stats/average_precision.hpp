@@ -16,6 +16,7 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tinyvision/stats/eleven_points.hpp"
@@ -25,6 +26,14 @@ namespace stats {
 
 /// What a label of 0 means.
 enum class Difficult { ignored, negative, positive };
+
+/// The rule of that name. Throws UsageError for other names.
+inline Difficult parse_difficult(std::string_view name) {
+  if (name == "ignored") return Difficult::ignored;
+  if (name == "negative") return Difficult::negative;
+  if (name == "positive") return Difficult::positive;
+  fail_usage("average_precision", "difficult examples are ignored, negative or positive, not '", name, "'");
+}
 
 /// The points of a ranking: after each example that takes part, positives and negatives so far.
 struct RankingPoint {

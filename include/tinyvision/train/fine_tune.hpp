@@ -7,31 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "tinyvision/stats/metrics.hpp"
 #include "tinyvision/train/evaluation.hpp"
+#include "tinyvision/train/split_metrics.hpp"
 #include "tinyvision/train/training_run.hpp"
 
 TINYVISION_BEGIN
 
 /// The paper's decay of batch-norm statistics when fine-tuning: max(1 - 10/s, 0.9) with s steps per epoch.
 inline double fine_tune_bn_decay(double steps_per_epoch) { return std::max(1 - 10 / steps_per_epoch, 0.9); }
-
-/// Accuracy of scores on labels, in the data set's own metric and as top-1 and top-5.
-struct SplitMetrics {
-  stats::Accuracy top1, top5;
-  stats::MeanPerClass mean_per_class;
-
-  double value(data::Metric metric) const {
-    return metric == data::Metric::mean_per_class ? mean_per_class.value : top1.value();
-  }
-};
-
-inline SplitMetrics measure(const Tensor& scores, const Tensor& labels) {
-  const std::vector<Index> truth = labels.to_vector<Index>();
-  return {stats::top_k_accuracy(scores, truth, 1),
-          stats::top_k_accuracy(scores, truth, std::min<Index>(5, scores.dim(1))),
-          stats::mean_per_class_accuracy(scores, truth)};
-}
 
 struct FineTuneOptions {
   TrainerOptions trainer;
@@ -42,6 +25,7 @@ struct FineTuneOptions {
   std::vector<double> crops{0.875, 1.0};  ///< candidates for evaluation, chosen on the validation images
   Index evaluation_batch = 64;
   std::size_t cache_bytes = std::size_t{2} << 30;  ///< decoded images kept in memory
+  std::shared_ptr<data::ImageCache> cache;  ///< shared with other runs on the data set, instead of a cache of its own
   bool skip_bad = false;
 };
 
@@ -61,21 +45,46 @@ struct FineTuneResult {
   std::vector<data::BadExample> skipped;  ///< of all parts, each once; of a continued run those met since then
 };
 
+/// Scores of `examples` with the network as it is, on the central `crop` of each image. Unreadable ones (skip_bad) are added
+/// to `skipped`, each once. Images come from `cache` where there is one. Throws NonFiniteError when a score is not finite.
+inline Evaluation score_examples(const Network& network, const std::shared_ptr<const data::Dataset>& dataset,
+                                 const std::vector<Index>& examples, double crop, const FineTuneOptions& options,
+                                 const std::shared_ptr<data::ImageCache>& cache,
+                                 std::vector<data::BadExample>& skipped) {
+  data::Preprocessing preprocessing = options.preprocessing;
+  preprocessing.crop = crop;
+  auto loading = data::LoaderOptions::evaluation(preprocessing, options.evaluation_batch);
+  loading.skip_bad = options.skip_bad;
+  loading.cache = cache;
+  data::Loader loader(dataset, examples, loading_for(network.device(), loading));
+  Evaluation evaluation = evaluate(network, loader, {}, options.run.should_stop);
+  for (const data::BadExample& bad : loader.bad_examples())  // once, however many crops are tried
+    if (std::none_of(skipped.begin(), skipped.end(), [&](const auto& b) { return b.index == bad.index; }))
+      skipped.push_back(bad);
+  if (!all_finite(evaluation.logits))
+    throw NonFiniteError(concat_text("[fine_tune] scores of ", dataset->name(), " are not finite after ",
+                                     options.run.steps, " steps, though every loss was"),
+                         options.run.steps);
+  return evaluation;
+}
+
 /// Trains `network`, whose values are the starting point, on `train`; chooses the crop on `validation`; evaluates `test`
 /// once. With an averaged network (EMA) the averages are evaluated and left in the network. A stopped run returns early
-/// with `run.finished` false.
+/// with `run.finished` false. Throws NonFiniteError as run_training and score_examples do.
 inline FineTuneResult fine_tune(const std::shared_ptr<Network>& network,
                                 const std::shared_ptr<const data::Dataset>& dataset, const std::vector<Index>& train,
                                 const std::vector<Index>& validation, const std::vector<Index>& test,
                                 const FineTuneOptions& options) {
   FineTuneResult result;
+  std::shared_ptr<data::ImageCache> cache = options.cache;
+  if (cache == nullptr && options.cache_bytes > 0) cache = std::make_shared<data::ImageCache>(options.cache_bytes);
   Trainer trainer(network, options.trainer);
   {
     data::LoaderOptions loading;
     loading.batch_size = options.batch_size;
     loading.seed = options.trainer.seed;
     loading.skip_bad = options.skip_bad;
-    loading.cache_bytes = options.cache_bytes;
+    loading.cache = cache;
     loading.preprocessing = options.preprocessing;
     loading.augmentation = options.augmentation;
     data::Loader loader(dataset, train, loading_for(network->device(), loading));
@@ -85,24 +94,11 @@ inline FineTuneResult fine_tune(const std::shared_ptr<Network>& network,
   if (!result.run.finished) return result;
   if (trainer.ema()) trainer.ema()->swap();
 
-  const auto scores = [&](const std::vector<Index>& examples, double crop) {
-    data::Preprocessing preprocessing = options.preprocessing;
-    preprocessing.crop = crop;
-    auto loading = data::LoaderOptions::evaluation(preprocessing, options.evaluation_batch);
-    loading.skip_bad = options.skip_bad;
-    data::Loader loader(dataset, examples, loading_for(network->device(), loading));
-    Evaluation evaluation = evaluate(*network, loader, {}, options.run.should_stop);
-    for (const data::BadExample& bad : loader.bad_examples())  // once, however many crops are tried
-      if (std::none_of(result.skipped.begin(), result.skipped.end(),
-                       [&](const auto& b) { return b.index == bad.index; }))
-        result.skipped.push_back(bad);
-    return evaluation;
-  };
   for (const double crop : options.crops) {
     CropChoice choice{crop, {}};
     if (!validation.empty()) {
-      const Evaluation e = scores(validation, crop);
-      choice.validation = measure(e.logits, e.labels);
+      const Evaluation e = score_examples(*network, dataset, validation, crop, options, cache, result.skipped);
+      choice.validation = measure(e.logits, e.indices, *dataset);
     }
     // A tie keeps the earlier candidate.
     const bool better =
@@ -111,9 +107,9 @@ inline FineTuneResult fine_tune(const std::shared_ptr<Network>& network,
     result.crops.push_back(choice);
     if (validation.empty()) break;
   }
-  if (!test.empty()) {
-    result.test = scores(test, result.crop);
-    result.test_metrics = measure(result.test.logits, result.test.labels);
+  if (!test.empty()) {  // once, so nothing of it is kept
+    result.test = score_examples(*network, dataset, test, result.crop, options, nullptr, result.skipped);
+    result.test_metrics = measure(result.test.logits, result.test.indices, *dataset);
   }
   return result;
 }

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "tinyvision/nn/network.hpp"
-#include "tinyvision/ops/loss.hpp"
 #include "tinyvision/optim/ema.hpp"
 #include "tinyvision/optim/schedule.hpp"
 #include "tinyvision/optim/sgd.hpp"
 #include "tinyvision/optim/update.hpp"
+#include "tinyvision/train/classification_loss.hpp"
 #include "tinyvision/train/decay_set.hpp"
 #include "tinyvision/train/recorded_step.hpp"
 
@@ -48,7 +48,9 @@ struct TrainerOptions {
 inline constexpr double auxiliary_weight = 0.4;
 
 /// What a step reports. `cross_entropy` is that of the logits plus 0.4 times that of an auxiliary head's, if there is one;
-/// `loss` is the total, with the weight-decay penalty before the update. `correct` counts the logits' right answers.
+/// `loss` is the total, with the weight-decay penalty before the update. `correct` counts the logits' right answers. Where
+/// images show several classes, `cross_entropy` is that of classification_loss and an answer is right when the highest
+/// score is that of a class which is shown.
 struct StepResult {
   double loss = 0;
   double cross_entropy = 0;
@@ -60,10 +62,16 @@ struct StepResult {
 /// The loss of a step was NaN or infinite; `what()` names the first operation whose result was.
 class NonFiniteError : public Error {
  public:
-  using Error::Error;
+  NonFiniteError(const std::string& what, Index step) : Error(what), step_(step) {}
+  /// How many steps were done before.
+  Index step() const { return step_; }
+
+ private:
+  Index step_;
 };
 
-/// Trains a network: Nesterov SGD on softmax cross-entropy, with schedule, weight decay and an optional moving average.
+/// Trains a network: Nesterov SGD on the cross-entropy of its scores (classification_loss.hpp), with schedule, weight decay
+/// and an optional moving average.
 class Trainer {
  public:
   Trainer(std::shared_ptr<Network> network, const TrainerOptions& options)
@@ -84,12 +92,14 @@ class Trainer {
     if (options.ema_decay > 0) ema_.emplace(std::move(averaged), options.ema_decay, options.ema_ramp_up);
   }
 
-  /// One step: gradients, then the update. images [N,H,W,3] and labels [N] may be on the network's device or the CPU.
+  /// One step: gradients, then the update. images [N,H,W,3] and labels, [N] or presence [N,K] (classification_loss.hpp), may
+  /// be on the network's device or the CPU. Steps with presence are not recorded: their targets are the host's.
   /// Throws NonFiniteError when the loss is not finite; weights, moving statistics and momentum are then as before the
   /// step.
   StepResult step(const Tensor& images, const Tensor& labels) {
 #if TINYVISION_WITH_CUDA
-    if (options_.recorded && network_->recordable() && network_->device().kind == Device::Kind::cuda) {
+    if (options_.recorded && !is_presence(labels) && network_->recordable() &&
+        network_->device().kind == Device::Kind::cuda) {
       if (recorded_.replays(*network_, images.shape())) return replay(images, labels);
       if (recorded_.may_record(*network_, images.shape())) {
         record(images, labels);
@@ -169,7 +179,7 @@ class Trainer {
       }
       if (kept) *kept = outputs;
       result.cross_entropy += value / static_cast<double>(parts);
-      result.correct += count_correct(outputs.logits.value(), y);
+      result.correct += count_right(outputs.logits.value(), y);
       backward(loss, Tensor::full({1}, 1.0 / static_cast<double>(parts), loss.dtype(), loss.device()));
     }
     result.loss += result.cross_entropy;
@@ -217,10 +227,10 @@ class Trainer {
 #endif
 
   Variable loss_of(const Outputs& outputs, const Tensor& labels) const {
-    const Variable loss = softmax_cross_entropy(outputs.logits, labels, options_.label_smoothing);
+    const Variable loss = classification_loss(outputs.logits, labels, options_.label_smoothing);
     if (!outputs.aux_logits.defined()) return loss;
     return add(loss,
-               scale(softmax_cross_entropy(outputs.aux_logits, labels, options_.label_smoothing), auxiliary_weight));
+               scale(classification_loss(outputs.aux_logits, labels, options_.label_smoothing), auxiliary_weight));
   }
 
   /// `with_decay`: the gradients do not contain the weight decay yet.
@@ -266,7 +276,8 @@ class Trainer {
   [[noreturn]] void fail_not_finite(double loss, const Tensor& x, Index part) {
     restore_statistics();
     throw NonFiniteError(
-        concat_text("[trainer] loss is ", loss, " at step ", steps_done_, ": ", blame(x.to(network_->device()), part)));
+        concat_text("[trainer] loss is ", loss, " at step ", steps_done_, ": ", blame(x.to(network_->device()), part)),
+        steps_done_);
   }
 
   /// Replays the forward pass of a part, operation by operation, and names the first that is not finite.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tinyvision/checkpoint/state_file.hpp"
+#include "tinyvision/data/presence.hpp"
 #include "tinyvision/train/batch_feed.hpp"
 #include "tinyvision/train/trainer.hpp"
 
@@ -24,6 +25,9 @@ struct TrainingRunOptions {
   std::function<void(Index step, const data::Batch& batch)> on_batch;
   /// After each step: how many are done, and what this one gave. When it returns, a checkpoint that is due is written.
   std::function<void(Index done, const StepResult&)> on_step;
+  /// After `on_step`, with the trainer itself, to evaluate or keep its averages on the way (Ema::swap there and back). What it
+  /// keeps of a step is kept before a checkpoint of that step is written.
+  std::function<void(Index done, const Trainer&)> on_trained;
 };
 
 /// One row of the training curve per step.
@@ -122,19 +126,22 @@ inline TrainingRunResult run_training(Trainer& trainer, data::Loader& loader, co
   const auto save = [&] {
     if (const std::string name = trainer.non_finite_parameter(); !name.empty())
       throw NonFiniteError(concat_text("[trainer] parameter ", name, " is not finite after step ",
-                                       trainer.steps_done() - 1, "; the checkpoint of an earlier step is kept"));
+                                       trainer.steps_done() - 1, "; the checkpoint of an earlier step is kept"),
+                           trainer.steps_done());
     state.save(options.folder, result);
     saved = true;
   };
   while (trainer.steps_done() < options.steps) {
     const data::Batch batch = feed.next();
     if (options.on_batch) options.on_batch(trainer.steps_done(), batch);
-    const StepResult step = trainer.step(batch.images, batch.labels);
+    const Tensor presence = data::presence_of(loader.dataset(), batch.indices);
+    const StepResult step = trainer.step(batch.images, presence.defined() ? presence : batch.labels);
     result.curve.push_back({step.loss, step.cross_entropy,
                             static_cast<double>(step.correct) / static_cast<double>(step.examples),
                             step.learning_rate});
     saved = false;
     if (options.on_step) options.on_step(trainer.steps_done(), step);
+    if (options.on_trained) options.on_trained(trainer.steps_done(), trainer);
     const bool stop = options.should_stop && options.should_stop();
     if (keeps && (stop || trainer.steps_done() % options.checkpoint_every == 0)) save();
     if (stop && trainer.steps_done() < options.steps) return result;

@@ -42,7 +42,7 @@ run(COMMAND ${WORK}/folder/own_op)
 
 file(COPY ${CMAKE_CURRENT_LIST_DIR}/components DESTINATION ${WORK})
 set(configure ${configure} -S ${WORK}/components -D CMAKE_PREFIX_PATH=${WORK}/prefix)
-run(COMMAND ${configure} -B ${WORK}/components/all "-DASKED=image json stats compiled")
+run(COMMAND ${configure} -B ${WORK}/components/all "-DASKED=image json stats svm compiled")
 run(COMMAND ${CMAKE_COMMAND} --build ${WORK}/components/all)
 run(COMMAND ${WORK}/components/all/components)
 message("${output}")

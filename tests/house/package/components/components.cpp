@@ -6,6 +6,7 @@
 #include "tinyvision/data/decode.hpp"
 #include "tinyvision/models/mobilenet_v1.hpp"
 #include "tinyvision/stats/mcnemar.hpp"
+#include "tinyvision/train/binary_svm.hpp"
 
 using namespace tinyvision;
 
@@ -21,6 +22,9 @@ int main(int, char** argv) {
   const bool stats = stats::mcnemar(1, 5).exact == 14.0 / 64;  // 2 P(X <= 1), X ~ Binomial(6, 1/2)
   const bool models = MobilenetV1({.classes = 3}).parameters().back().variable.shape() == Shape({3});
 
-  std::printf("image %d, json %d, stats %d, models %d\n", decoded, json, stats, models);
-  return decoded && json && stats && models ? 0 : 1;
+  SvmRows rows(Tensor::from_vector<float>({2, 1}, {-1, 1}), SvmOptions{});
+  const bool svm = solve_svm(rows, {{0, 1}, {-1, 1}}, 1).converged();
+
+  std::printf("image %d, json %d, stats %d, models %d, svm %d\n", decoded, json, stats, models, svm);
+  return decoded && json && stats && models && svm ? 0 : 1;
 }

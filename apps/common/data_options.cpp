@@ -126,9 +126,10 @@ LabelledData read_data(const DataChoice& choice, const std::string& decoder, con
   if (result.split.validation.empty()) {
     const auto examples = static_cast<Index>(result.split.train.size());
     if (choice.hold_out >= examples)
-      fail_usage("data", choice.dataset, ": ", choice.hold_out, " of ", examples, " training images cannot be held out");
-    const double fraction = choice.hold_out > 0 ? static_cast<double>(choice.hold_out) / static_cast<double>(examples)
-                                                : choice.validation;
+      fail_usage("data", choice.dataset, ": ", choice.hold_out, " of ", examples,
+                 " training images cannot be held out");
+    const double fraction =
+        choice.hold_out > 0 ? static_cast<double>(choice.hold_out) / static_cast<double>(examples) : choice.validation;
     result.split = data::carve_validation(result.split, dataset->labels(), fraction, choice.split_seed);
   }
   result.split_digest =

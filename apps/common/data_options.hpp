@@ -18,7 +18,8 @@ struct DataChoice {
   std::string folder;
   tinyvision::Index train_per_class = -1;  ///< -1: the official parts where there are some, else 30
   double validation = 0.2;
-  tinyvision::Index hold_out = 0;  ///< about so many training images for validation instead of the fraction; 0: the fraction
+  tinyvision::Index hold_out =
+      0;  ///< about so many training images for validation instead of the fraction; 0: the fraction
   std::string split;
   std::vector<std::int64_t> classes;
   std::uint64_t split_seed = 0;

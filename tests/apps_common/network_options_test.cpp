@@ -56,6 +56,21 @@ TEST(NetworkChoice, ThePresetOfTfSlim) {
   EXPECT_EQ(evaluated.dropout_keep, 1);
 }
 
+TEST(NetworkChoice, TheStepsFromInceptionsDefaultToThePapers) {
+  std::vector<std::string> states;
+  for (const char* name : {"inception", "bn_scale", "no_label_smoothing", "no_dropout", "paper"}) {
+    const Trial trial({"--network", "inception_v4", "--preset", name});
+    const NetworkOptions o = trial.options();
+    states.push_back(
+        concat_text(*o.bn_scale, tv_app::label_smoothing_of(trial.choice), " ", o.dropout_keep, " ", o.auxiliary_head));
+  }
+  EXPECT_EQ(states, (std::vector<std::string>{"00.1 0.8 1", "10.1 0.8 1", "10 0.8 1", "10 1 1", "10 1 0"}));
+  EXPECT_EQ(
+      Trial({"--network", "inception_v4", "--preset", "inception", "--dropout-keep", "0.9"}).options().dropout_keep,
+      0.9);
+  EXPECT_THROW(Trial({"--network", "mobilenet_v2", "--preset", "no_dropout"}).options(), UsageError);
+}
+
 TEST(NetworkChoice, OptionsOverrideThePreset) {
   const Trial less({"--network", "nasnet_a_mobile", "--preset", "tf_slim", "--no-auxiliary-head", "--dropout-keep",
                     "0.75", "--drop-path-keep", "0.9", "--bn-scale", "off"});

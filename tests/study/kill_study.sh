@@ -4,8 +4,9 @@
 #   tests/study/kill_study.sh STUDY OUT [KILLS]      STUDY: a TOML file; OUT: a new folder; KILLS: 30
 set -euo pipefail
 study=$1 out=$2 kills=${3:-30}
-apps=$(cd "$(dirname "$0")/../.." && pwd)/build/release/apps
-tables=$(cd "$(dirname "$0")/../.." && pwd)/docs/paper
+root=$(cd "$(dirname "$0")/../.." && pwd)
+apps=${TV_APPS:-$root/build/release/apps}  # where the programs are
+tables=$root/docs/paper
 mkdir -p "$out"
 RANDOM=${SEED:-1}
 
@@ -41,7 +42,9 @@ while [ "$done_kills" -lt "$kills" ]; do
     start
     continue
   fi
-  mapfile -t all < <(family)
+  # In turn the runner, a worker and a program, whichever there is.
+  kinds=(runner worker program)
+  mapfile -t all < <(family | grep "^${kinds[done_kills % 3]} " || family)
   read -r kind process <<<"${all[RANDOM % ${#all[@]}]}"
   if kill -KILL "$process" 2>/dev/null; then
     done_kills=$((done_kills + 1))
@@ -63,7 +66,7 @@ echo "with $done_kills kills (runner ${hit[runner]}, workers ${hit[worker]}, pro
 
 for run in whole killed; do
   "$apps/tv_study" report "$out/$run" --tables "$tables" --quiet >"$out/$run.report" 2>&1
-  echo "$run:"
+  echo "$run: $(grep -rl '"resumed_from": [1-9]' "$out/$run/jobs" --include=results.json | wc -l) trainings went on from a saved state"
   "$apps/tv_study" status "$out/$run" 2>/dev/null
 done
 failed=0

@@ -7,7 +7,7 @@
 set -euo pipefail
 study=$(realpath "$1") out=$2 after=${3:-60} whole=${4:-}
 root=$(cd "$(dirname "$0")/../.." && pwd)
-apps=$root/build/release/apps
+apps=${TV_APPS:-$root/build/release/apps}  # where the programs are
 skip() { echo "skipped: $*" && exit 77; }
 for tool in slurmctld slurmd sbatch squeue scontrol munged; do
   command -v "$tool" >/dev/null || PATH=$PATH:/usr/sbin
@@ -29,7 +29,9 @@ pids=()
 stop() {
   scancel --user=root >/dev/null 2>&1 || true
   sleep 1
-  for pid in "${pids[@]}" $(cat "$cluster"/*.pid 2>/dev/null); do kill "$pid" 2>/dev/null || true; done
+  pids+=($(cat "$cluster"/*.pid 2>/dev/null))
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done; done
   cp "$cluster"/*.log "$out/" 2>/dev/null || true
   rm -rf "$cluster"
 }
@@ -104,7 +106,9 @@ while [ -n "$(squeue --noheader)" ]; do
 done
 echo "$((SECONDS - begin)) s: the queue is empty"
 "$apps/tv_study" status "$out/study" 2>/dev/null
-"$apps/tv_study" report "$out/study" --tables "$root/docs/paper" --quiet
+resumed=$(grep -rl '"resumed_from": [1-9]' "$out/study/jobs" --include=results.json | wc -l)
+echo "trainings that went on from a saved state: $resumed"
+"$apps/tv_study" report "$out/study" --tables "$root/docs/paper" --quiet 2>/dev/null
 failed=0
 if [ -n "$whole" ]; then
   for name in cells.tsv jobs.tsv accuracies.tsv table_A1.tsv networks.tsv report.html; do

@@ -176,6 +176,18 @@ TEST(LinearSvmTest, RepeatsBitForBitWhateverTheThreadsAndOtherDraws) {
     EXPECT_EQ(first.refit.objective, again.refit.objective);
   }
   set_num_threads(threads);
+  // As the library leaves it, before anything of ours brings it nearer to the optimum.
+  SvmOptions options;
+  options.loss = SvmLoss::hinge;
+  options.tolerance = 1;
+  SvmRows rows(unit_rows(make(60, 8, 2, 3, 2.0).features), options);
+  SvmExamples examples;
+  for (Index i = 0; i < 60; ++i) examples.rows.push_back(i), examples.signs.push_back(i % 2 == 0 ? 1 : -1);
+  std::srand(99);
+  const SvmSolution first = solve_svm(rows, examples, 10);
+  std::srand(7);
+  EXPECT_EQ(first.rounds, 0);
+  EXPECT_EQ(solve_svm(rows, examples, 10).weights, first.weights);
 }
 
 TEST(LinearSvmTest, RowsHaveUnitLengthAndZerosStay) {

@@ -247,8 +247,10 @@ bool Ledger::finish(Index attempt, const std::string& record, const std::string&
   if (database_.change("UPDATE attempts SET outcome = 'done', seconds = ?2 WHERE id = ?1 AND outcome IS NULL", attempt,
                        seconds) != 1)
     return false;
-  database_.change("UPDATE jobs SET state = 'done', record = ?2, results_sha256 = ?3 WHERE attempt = ?1", attempt,
-                   record, results_sha256);
+  database_.change(
+      "UPDATE jobs SET state = 'done', record = ?2, results_sha256 = ?3 WHERE id = (SELECT job FROM "
+      "attempts WHERE id = ?1)",
+      attempt, record, results_sha256);
   transaction.commit();
   return true;
 }
@@ -267,7 +269,8 @@ bool Ledger::end_attempt(Index attempt, const std::string& outcome, int exit_cod
     return false;
   database_.change(
       "UPDATE jobs SET attempt = NULL, failures = failures + ?2, interruptions = interruptions + ?3, state = CASE WHEN "
-      "failures + ?2 >= ?4 OR interruptions + ?3 >= ?5 THEN 'failed' ELSE 'waiting' END WHERE attempt = ?1",
+      "failures + ?2 >= ?4 OR interruptions + ?3 >= ?5 THEN 'failed' ELSE 'waiting' END WHERE id = (SELECT job FROM "
+      "attempts WHERE id = ?1)",
       attempt, failed, interrupted, limits_.failures, limits_.interruptions);
   transaction.commit();
   return true;

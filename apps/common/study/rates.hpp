@@ -26,6 +26,9 @@ class Rates {
   Rates() = default;
   explicit Rates(std::vector<Rate> rows) : rows_(std::move(rows)) {}
 
+  /// Rows that are preferred to those that are there.
+  void prefer(const std::vector<Rate>& rows) { rows_.insert(rows_.begin(), rows.begin(), rows.end()); }
+
   /// Reads a table with the columns work, network, image_size, per_second, basis, source. Throws UsageError naming file, row
   /// and column.
   static Rates read(const std::string& path);

@@ -36,10 +36,13 @@ int exit_code_of(const std::vector<std::string>& command, const std::string& fol
   return child.signal() != 0 ? exit_failed : child.exit_code();
 }
 
-void plan(const StudyChoice& choice) {
+void plan(const StudyChoice& choice, const CommonOptions& common) {
   const Study study = read_study(choice.study);
   check_study(study, false);
-  print_plan(study, plan_study(study, study_rates(study, choice.rates)), choice.list);
+  Rates rates = study_rates(study, choice.rates);
+  if (const std::string path = ledger_path(folder_of(choice, common)); fs::exists(path))
+    rates.prefer(measured_rates(Ledger(path)));
+  print_plan(study, plan_study(study, rates), choice.list);
 }
 
 /// Puts the jobs into the ledger; returns the folder of the study.
@@ -176,7 +179,7 @@ void add_study_commands(CLI::App& app, StudyChoice& choice, CommonOptions& commo
 
 int run_study_command(const std::string& command, StudyChoice& choice, const CommonOptions& common,
                       const Json& config) {
-  if (command == "plan") return plan(choice), exit_done;
+  if (command == "plan") return plan(choice, common), exit_done;
   if (command == "run") return run(choice, common);
   if (command == "worker") return work_alone(choice, common);
   if (command == "status")

@@ -132,33 +132,39 @@ void print_plan(const Study& study, const StudyPlan& plan, bool list) {
   for (const std::string& problem : study.problems.missing) std::printf("  %s\n", problem.c_str());
 }
 
+std::vector<Rate> measured_rates(const Ledger& ledger) {
+  struct Kind {
+    const char *kind, *work, *amount;
+    bool of_network;
+  };
+  static constexpr Kind kinds[] = {{"train", "train", "train_images", true},
+                                   {"features", "infer", "infer_images", true},
+                                   {"pixels", "decode", "decoded", false},
+                                   {"probe", "products", "gflop", false}};
+  std::map<std::tuple<std::string, std::string, Index>, std::pair<double, double>> spent;  // amounts and seconds
+  for (const JobRow& job : ledger.jobs(false))
+    for (const Kind& k : kinds) {
+      if (job.kind != k.kind || job.state != "done" || job.attempts != 1) continue;
+      const Json work = at(parsed(job.spec), {"work"});
+      if (!work.is_object() || !work.contains("network")) continue;
+      const std::string network = k.of_network ? work["network"].get<std::string>() : "*";
+      auto& [amount, seconds] = spent[{k.work, network, k.of_network ? work["image_size"].get<Index>() : 0}];
+      amount += work[k.amount].get<double>(), seconds += job.seconds;
+    }
+  std::vector<Rate> rates;
+  for (const auto& [key, sum] : spent)
+    if (const auto& [work, network, size] = key; sum.first > 0 && sum.second > 0)
+      rates.push_back(
+          {work, network, size, sum.first / sum.second, "measured", "whole jobs of a study, one at a time"});
+  return rates;
+}
+
 void print_status(const Ledger& ledger, bool rates) {
   if (rates) {
-    struct Spent {
-      double work = 0, seconds = 0;
-    };
-    std::map<std::pair<std::string, std::string>, Spent> spent;
-    for (const JobRow& job : ledger.jobs(false)) {
-      if (job.state != "done" || job.attempts != 1) continue;
-      const Json spec = parsed(job.spec);
-      const std::string network = cell_text(at(spec, {"cell", "network"}));
-      const char* const amount = job.kind == "train"      ? "train_images"
-                                 : job.kind == "features" ? "infer_images"
-                                 : job.kind == "pixels"   ? "decoded"
-                                 : job.kind == "probe"    ? "gflop"
-                                                          : nullptr;
-      if (amount == nullptr) continue;
-      Spent& s = spent[{job.kind, job.kind == "train" || job.kind == "features" ? network : "*"}];
-      s.work += at(spec, {"work", amount}).get<double>(), s.seconds += job.seconds;
-    }
     std::printf("work\tnetwork\timage_size\tper_second\tbasis\tsource\n");
-    for (const auto& [key, s] : spent)
-      std::printf("%s\t%s\t0\t%.4g\tmeasured\twhole jobs of one study, start and reading included\n",
-                  key.first == "features" ? "infer"
-                  : key.first == "pixels" ? "decode"
-                  : key.first == "probe"  ? "products"
-                                          : "train",
-                  key.second.c_str(), s.work / s.seconds);
+    for (const Rate& r : measured_rates(ledger))
+      std::printf("%s\t%s\t%lld\t%.4g\t%s\t%s\n", r.work.c_str(), r.network.c_str(),
+                  static_cast<long long>(r.image_size), r.per_second, r.basis.c_str(), r.source.c_str());
     return;
   }
   const StudyProgress progress = study_progress(ledger);
@@ -214,11 +220,11 @@ StudyTable write_study_cells(const Ledger& ledger, const std::string& folder) {
                    at(record, {"metrics", "test", "value"}).get<double>()});
     const Cell& c = all.back();
     steps[c.setting].insert(c.steps);
-    cells += row_text({c.setting, c.network, c.dataset, c.steps, cell_text(cell["seed"]),
-                       value({"metrics", "test", "value"}), value({"metric"}),
-                       probe ? value({"metrics", "validation", "value"}) : value({"chosen", "validation"}),
-                       value({"chosen", "lr"}), value({"chosen", "ratio"}), value({"chosen", "wd"}),
-                       value({"chosen", "crop"}), value({"lambda"}) + value({"C"}), c.train_size});
+    cells += row_text(
+        {c.setting, c.network, c.dataset, c.steps, cell_text(cell["seed"]), value({"metrics", "test", "value"}),
+         value({"metric"}), probe ? value({"metrics", "validation", "value"}) : value({"chosen", "validation"}),
+         value({"chosen", "lr"}), value({"chosen", "ratio"}), value({"chosen", "wd"}), value({"chosen", "crop"}),
+         at(record, {"lambda"}).is_null() ? value({"C"}) : value({"lambda"}), c.train_size});
     if (const double top1 = cell["imagenet_top1"].get<double>(); top1 > 0) imagenet[c.network] = top1;
   }
   if (!open.empty())

@@ -13,8 +13,11 @@ namespace tv_app {
 /// space, and what is missing before it can run.
 void print_plan(const Study& study, const StudyPlan& plan, bool list);
 
-/// Prints progress, running and failed jobs. With `rates` instead a table of the rates that the finished jobs had, as
-/// presets/rates holds them.
+/// The rates that the finished jobs had, start and reading included; those that were interrupted are left out.
+std::vector<Rate> measured_rates(const Ledger& ledger);
+
+/// Prints progress, running and failed jobs. With `rates` instead measured_rates, as presets/rates
+/// holds them.
 void print_status(const Ledger& ledger, bool rates);
 
 /// What tv_report makes of a study's accuracies: `study`, or curves over the steps or the images of a class.

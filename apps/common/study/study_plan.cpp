@@ -79,6 +79,7 @@ class Planner {
   void give_network(StudyJob& job, const StudyNetwork& n, bool with_weights) {
     append(job.arguments, n.options);
     job.network = n.label, job.imagenet_top1 = n.imagenet_top1;
+    job.rate_name = n.rate_name, job.image_size = n.image_size;
     if (!with_weights) return;
     if (const auto made = pretrained_.find(n.label); made != pretrained_.end()) {
       job.arguments.push_back({"--weights", input(job, made->second) + "/weights.safetensors", false});
@@ -203,10 +204,6 @@ class Planner {
 
   /// Seconds of a job, by the rates.
   void price(StudyJob& job) const {
-    const auto network = std::find_if(study_.networks.begin(), study_.networks.end(),
-                                      [&](const StudyNetwork& n) { return n.label == job.network; });
-    const std::string name = network == study_.networks.end() ? "*" : network->rate_name;
-    const Index size = network == study_.networks.end() ? 0 : network->image_size;
     bool known = true;
     const auto spend = [&](double amount, const char* work, const std::string& who, Index pixels) {
       if (amount <= 0) return;
@@ -218,8 +215,8 @@ class Planner {
       job.seconds += amount / rate->per_second;
       if (job.basis.find(rate->basis) == std::string::npos) job.basis += (job.basis.empty() ? "" : " + ") + rate->basis;
     };
-    spend(job.train_images, "train", name, size);
-    spend(job.infer_images, "infer", name, size);
+    spend(job.train_images, "train", job.rate_name, job.image_size);
+    spend(job.infer_images, "infer", job.rate_name, job.image_size);
     spend(job.gflop, "products", "*", 0);
     spend(job.decoded, "decode", "*", 0);
     if (!known) job.basis += job.basis.empty() ? "unknown" : " + unknown";
@@ -310,10 +307,9 @@ std::vector<PlannedJob> identify(const StudyPlan& plan, const Study& study, cons
                     {"base", job.base},
                     {"subset", job.subset},
                     {"per_class", job.per_class}};
-    spec["work"] = {{"train_images", job.train_images},
-                    {"infer_images", job.infer_images},
-                    {"gflop", job.gflop},
-                    {"decoded", job.decoded}};
+    spec["work"] = {
+        {"network", job.rate_name},         {"image_size", job.image_size}, {"train_images", job.train_images},
+        {"infer_images", job.infer_images}, {"gflop", job.gflop},           {"decoded", job.decoded}};
     planned.identity = sha256_hex(identity.dump());
     planned.spec = spec.dump();
     const auto [at, fresh] = names.emplace(planned.identity, job.name);

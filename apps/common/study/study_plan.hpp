@@ -28,6 +28,8 @@ struct StudyJob {
   std::vector<std::pair<std::string, std::string>> sources{};  ///< "weights", "data", "split" and a key of StudyDigests
   std::vector<tinyvision::GridPoint> candidates{};             ///< refit: the points, in the order of its inputs
   std::string network{}, dataset{}, setting{};  ///< the cell that it is for; empty where it serves several
+  std::string rate_name{};                      ///< of the network, in tables of rates
+  Index image_size = 0;                         ///< of the network
   Index steps = 0;                              ///< of a training
   std::uint64_t seed = 0;
   Index train_size = 0;          ///< training and validation images

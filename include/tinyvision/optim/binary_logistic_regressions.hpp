@@ -5,10 +5,9 @@
 // The problems are independent, and what is computed for one does not depend on the others; but they look at the features
 // together: the axes are computed once, and every pass over the rows serves all problems that are not done. A fit starts
 // from the previous one or the line through the last two continued in log lambda, whichever has the lower F, and takes
-// Newton steps: H is applied in f32 to rotated features, the system is solved by conjugate gradients with the
-// preconditioner C/n S^2 + lambda I, C = sum_i p_i (1 - p_i), and each point is judged in f64 on the features as given, with
-// the certificate of binary_logistic_point.hpp. Everything runs on the CPU. Results depend on the data, the options and the
-// instruction set, not on the number of threads.
+// Newton steps: their systems are solved in f32 on rotated features (binary_logistic_descent.hpp), and each point is judged in
+// f64 on the features as given, with the certificate of binary_logistic_point.hpp. Everything runs on the CPU. Results depend
+// on the data, the options and the instruction set, not on the number of threads.
 #pragma once
 
 #include <functional>
@@ -17,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "tinyvision/optim/binary_logistic_descent.hpp"
 #include "tinyvision/optim/binary_logistic_hessian.hpp"
 #include "tinyvision/optim/binary_logistic_point.hpp"
 #include "tinyvision/optim/logistic_regression.hpp"
@@ -119,13 +119,6 @@ class BinaryLogisticRegressions {
   }
 
  private:
-  /// Conjugate gradients for one problem; vectors are (u [rank], b).
-  struct Descent {
-    std::vector<float> residual, x, preconditioned, direction, product;
-    double product_of_residuals = 0, first = 0, target = 0;
-    Index products = 0;
-    bool done = false;
-  };
   struct Problem {
     logistic::BinaryTargets targets;
     logistic::BinaryPoint point;
@@ -134,13 +127,14 @@ class BinaryLogisticRegressions {
     double earlier_b = 0, earlier_lambda = 0;
     LogisticRegressionFit fit;
     bool done = false;
-    Descent descent;
+    logistic::NewtonDescent descent;
     std::vector<double> step;  ///< of w
     double step_b = 0;
   };
 
-  /// A Newton system is solved until its residual is this share of the gradient, or small enough for the tolerance.
-  static constexpr double forcing = 0.03;
+  /// A Newton system is solved until the square of its residual is this share of the gradient's, or small enough for the
+  /// tolerance.
+  static constexpr double forcing = 1e-3;
 
   std::vector<Problem> with_targets(const Tensor& features, std::span<const std::int8_t> targets,
                                     Index problems) const {
@@ -258,99 +252,64 @@ class BinaryLogisticRegressions {
     return open;
   }
 
-  /// M^-1 v with M = C/n S^2 + lambda for u and C for b.
-  void precondition(const Problem& p, const std::vector<float>& v, std::vector<float>& out) const {
-    const std::vector<double>& spectrum = features_.spectrum();
-    const double mean = p.point.curvature / static_cast<double>(features_.n());
-    for (std::size_t j = 0; j < spectrum.size(); ++j)
-      out[j] = v[j] / static_cast<float>(mean * spectrum[j] + p.fit.lambda);
-    out.back() = p.point.curvature > 0 ? static_cast<float>(static_cast<double>(v.back()) / p.point.curvature) : 0.0f;
-  }
-
   /// Newton steps of some problems by conjugate gradients, into `step` and `step_b`.
   void solve(const std::vector<Problem*>& open) {
-    const Index d = features_.d(), rank = features_.rank(), size = rank + 1, k = static_cast<Index>(open.size());
+    const Index d = features_.d(), rank = features_.rank(), k = static_cast<Index>(open.size());
     std::vector<double> gradients(static_cast<std::size_t>(d * k));
     for (Index c = 0; c < k; ++c) {
-      const std::vector<double> g =
-          open[static_cast<std::size_t>(c)]->point.gradient(open[static_cast<std::size_t>(c)]->fit.lambda);
+      const Problem& p = *open[static_cast<std::size_t>(c)];
+      const std::vector<double> g = p.point.gradient(p.fit.lambda);
       for (Index j = 0; j < d; ++j) gradients[static_cast<std::size_t>(j * k + c)] = g[static_cast<std::size_t>(j)];
     }
     const std::vector<double> rotated = features_.to_axes(gradients, k);
     for (Index c = 0; c < k; ++c) {
       Problem& p = *open[static_cast<std::size_t>(c)];
-      Descent& q = p.descent = {};
-      const std::vector<float> zeros(static_cast<std::size_t>(size), 0.0f);
-      q.residual = q.x = q.preconditioned = q.direction = q.product = zeros;
+      std::vector<float> gradient;
       for (Index j = 0; j < rank; ++j)
-        q.residual[static_cast<std::size_t>(j)] = static_cast<float>(-rotated[static_cast<std::size_t>(j * k + c)]);
-      q.first = vectors::dot(q.residual.data(), q.residual.data(), rank);
-      q.target = std::max(0.2 * p.fit.lambda * options_.tolerance * p.point.objective(p.fit.lambda),
-                          forcing * forcing * q.first);
+        gradient.push_back(static_cast<float>(rotated[static_cast<std::size_t>(j * k + c)]));
+      p.descent.begin(features_.spectrum(), features_.n(), gradient, p.fit.lambda, p.point.curvature,
+                      0.2 * p.fit.lambda * options_.tolerance * p.point.objective(p.fit.lambda), forcing);
     }
-    std::unique_ptr<logistic::BinaryHessian> hessian;
-    std::vector<Problem*> now, before;
-    while (!interrupted()) {
-      now.clear();
-      for (Problem* p : open)
-        if (!p->descent.done && p->descent.products < options_.max_products) now.push_back(p);
-      if (now.empty()) break;
-      if (now != before) {
-        std::vector<const float*> deviations;
-        for (const Problem* p : now) deviations.push_back(p->point.deviation.data());
-        hessian = std::make_unique<logistic::BinaryHessian>(features_, deviations);
-        before = now;
-      }
-      parallel_for(static_cast<Index>(now.size()), [&](Index c) { turn(*now[static_cast<std::size_t>(c)]); });
-      std::vector<const float*> directions;
-      std::vector<float*> products;
-      for (Problem* p : now) {
-        directions.push_back(p->descent.direction.data());
-        products.push_back(p->descent.product.data());
-      }
-      hessian->multiply(directions, products);
-      parallel_for(static_cast<Index>(now.size()), [&](Index c) { advance(*now[static_cast<std::size_t>(c)]); });
-    }
+    descend(open);
     std::vector<double> steps(static_cast<std::size_t>(rank * k));
     for (Index c = 0; c < k; ++c)
       for (Index j = 0; j < rank; ++j)
         steps[static_cast<std::size_t>(j * k + c)] =
-            static_cast<double>(open[static_cast<std::size_t>(c)]->descent.x[static_cast<std::size_t>(j)]);
+            static_cast<double>(open[static_cast<std::size_t>(c)]->descent.step()[static_cast<std::size_t>(j)]);
     const std::vector<double> w = features_.to_features(steps, k);
     for (Index c = 0; c < k; ++c) {
       Problem& p = *open[static_cast<std::size_t>(c)];
       p.step.resize(static_cast<std::size_t>(d));
       for (Index j = 0; j < d; ++j) p.step[static_cast<std::size_t>(j)] = w[static_cast<std::size_t>(j * k + c)];
-      p.step_b = static_cast<double>(p.descent.x.back());
-      p.fit.hessian_products += p.descent.products;
+      p.step_b = p.descent.step_of_intercept();
+      p.fit.hessian_products += p.descent.products();
       ++p.fit.newton_steps;
       ++p.fit.iterations;
     }
   }
 
-  /// The next direction of one problem.
-  void turn(Problem& p) const {
-    Descent& q = p.descent;
-    const auto size = static_cast<Index>(q.residual.size());
-    precondition(p, q.residual, q.preconditioned);
-    const double next = vectors::dot(q.residual.data(), q.preconditioned.data(), size);
-    vectors::combine(1, q.preconditioned.data(), q.products == 0 ? 0 : next / q.product_of_residuals,
-                     q.direction.data(), size);
-    q.product_of_residuals = next;
-  }
-
-  /// One step along it, from the product with X^T D X.
-  void advance(Problem& p) const {
-    Descent& q = p.descent;
-    const auto size = static_cast<Index>(q.residual.size());
-    ++q.products;
-    vectors::combine(p.fit.lambda, q.direction.data(), 1, q.product.data(), size - 1);
-    const double curvature = vectors::dot(q.direction.data(), q.product.data(), size);
-    if (!(curvature > 0) || !(q.product_of_residuals > 0)) return void(q.done = true);
-    const double length = q.product_of_residuals / curvature;
-    vectors::combine(length, q.direction.data(), 1, q.x.data(), size);
-    vectors::combine(-length, q.product.data(), 1, q.residual.data(), size);
-    q.done = vectors::dot(q.residual.data(), q.residual.data(), size - 1) <= q.target;
+  /// Runs the descents of some problems side by side: one pass over the rows for all that are not done.
+  void descend(const std::vector<Problem*>& open) {
+    std::unique_ptr<logistic::BinaryHessian> hessian;
+    std::vector<Problem*> before;
+    while (!interrupted()) {
+      std::vector<Problem*> now;
+      for (Problem* p : open)
+        if (!p->descent.done() && p->descent.products() < options_.max_products) now.push_back(p);
+      if (now.empty()) return;
+      std::vector<const float*> deviations, directions;
+      std::vector<float*> products;
+      for (Problem* p : now) {
+        deviations.push_back(p->point.deviation.data());
+        directions.push_back(p->descent.direction());
+        products.push_back(p->descent.product());
+      }
+      if (now != before) hessian = std::make_unique<logistic::BinaryHessian>(features_, deviations);
+      hessian->multiply(directions, products);
+      parallel_for(static_cast<Index>(now.size()),
+                   [&](Index c) { now[static_cast<std::size_t>(c)]->descent.advance(); });
+      before = std::move(now);
+    }
   }
 
   /// Takes the steps, each halved until its point is better.

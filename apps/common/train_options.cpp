@@ -252,6 +252,9 @@ tinyvision::FineTuneResult TrainingJob::run(const TrainChoice& t, const RunPlan&
     progress->update(plan.steps_before + done, prefix + format_shortest(std::round(step.loss * 1e4) / 1e4));
   };
   o.run.on_trained = plan.on_trained;
+  if (static_cast<Index>(plan.train.size()) < t.batch)
+    std::fprintf(stderr, "%zu training images fill no batch of %lld: they come several times in each\n",
+                 plan.train.size(), static_cast<long long>(t.batch));
   FineTuneResult result = fine_tune(network, data.dataset, plan.train, plan.validation, plan.test, o);
   if (!result.run.finished || interrupted()) throw Resumable("the training state is in " + o.run.folder);
   if (own) own->finish();

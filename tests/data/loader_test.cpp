@@ -7,7 +7,7 @@
 
 #include "test_images.hpp"
 
-namespace {
+namespace loader_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -120,6 +120,49 @@ TEST(Loader, EveryExampleOncePerEpochInANewOrder) {
   EXPECT_NE(orders[1], orders[2]);
   options.drop_last = true;
   EXPECT_EQ(Loader(set, examples, options).batches_per_epoch(), 5);
+}
+
+// Fewer examples than a batch: whole passes and the beginning of one more, in new orders, again in each epoch.
+TEST(Loader, SmallSetsArePassedOverUntilABatchIsFull) {
+  const auto set = std::make_shared<ToyDataset>(9);
+  LoaderOptions options = training(20);
+  Loader loader(set, {2, 3, 5, 8, 1, 4}, options);
+  EXPECT_EQ(loader.batches_per_epoch(), 1);
+  EXPECT_EQ(loader.passes_per_epoch(), 4);
+  EXPECT_EQ(loader.samples_per_epoch(), 20);
+  std::vector<std::vector<Index>> orders;
+  std::vector<Batch> batches;
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    batches.push_back(loader.next());
+    const std::vector<Index>& seen = batches.back().indices;
+    ASSERT_EQ(seen.size(), 20u);
+    EXPECT_EQ(batches.back().images.shape(), (Shape{20, 8, 8, 3}));
+    for (int pass = 0; pass < 4; ++pass) {
+      std::vector<Index> part(seen.begin() + 6 * pass, seen.begin() + std::min(6 * pass + 6, 20));
+      orders.push_back(part);
+      std::sort(part.begin(), part.end());
+      EXPECT_EQ(std::unique(part.begin(), part.end()), part.end());
+      if (pass < 3) EXPECT_EQ(part, (std::vector<Index>{1, 2, 3, 4, 5, 8}));
+    }
+  }
+  EXPECT_EQ(batches[1].position, (LoaderPosition{1, 0}));
+  EXPECT_NE(orders[0], orders[1]);
+  EXPECT_NE(orders[0], orders[4]);
+  // The second pass augments the same example anew, and going on inside a batch gives the rest of it.
+  const std::vector<float> pixels = batches[0].images.to_vector<float>();
+  const auto image = [&](std::size_t i) {
+    return std::vector<float>(pixels.begin() + static_cast<std::ptrdiff_t>(192 * i),
+                              pixels.begin() + static_cast<std::ptrdiff_t>(192 * (i + 1)));
+  };
+  bool differs = false;
+  for (std::size_t i = 0; i < 6; ++i)
+    for (std::size_t j = 6; j < 12; ++j)
+      if (batches[0].indices[i] == batches[0].indices[j]) differs = differs || image(i) != image(j);
+  EXPECT_TRUE(differs);
+  loader.seek_sample(1, 15);
+  EXPECT_EQ(loader.next().indices, std::vector<Index>(batches[1].indices.begin() + 15, batches[1].indices.end()));
+  options.shuffle = false;
+  EXPECT_THROW(Loader(set, {1, 2}, options), UsageError);
 }
 
 TEST(Loader, BatchesHoldTheAugmentedImagesOfTheirPlaceInTheEpoch) {
@@ -288,7 +331,6 @@ TEST(Loader, NothingReadableIsAnErrorNotALoop) {
 TEST(Loader, WrongOptions) {
   const auto set = std::make_shared<ToyDataset>(6);
   EXPECT_THROW(Loader(set, {}, training()), UsageError);
-  EXPECT_THROW(Loader(set, first(3), training(4)), UsageError);  // drop_last leaves nothing
   EXPECT_THROW(Loader(set, {6}, training(1)), Error);
   EXPECT_THROW(Loader(nullptr, {0}, training(1)), Error);
   for (auto wrong :
@@ -309,4 +351,4 @@ TEST(Loader, EndsCleanlyWhileBusy) {
   }
 }
 
-}  // namespace
+}  // namespace loader_test

@@ -68,7 +68,7 @@ struct LoaderCounters {
 class Loader {
  public:
   /// Loads `examples` (numbers in `dataset`). Throws UsageError when an option is out of range, there is no example, or
-  /// `drop_last` leaves no batch.
+  /// `drop_last` without `shuffle` leaves no batch.
   Loader(std::shared_ptr<const Dataset> dataset, std::vector<Index> examples, LoaderOptions options)
       : dataset_(std::move(dataset)), examples_(std::move(examples)), options_(std::move(options)) {
     check(dataset_ != nullptr, "loader", "no data set");
@@ -78,7 +78,8 @@ class Loader {
     for (const Index i : examples_)
       check(i >= 0 && i < dataset_->size(), "loader", dataset_->name(), ": example ", i, " of ", dataset_->size());
     const Index step = options_.ranks * options_.batch_size;
-    batches_ = count / step;
+    if (options_.shuffle && options_.drop_last && count < step) passes_ = (step + count - 1) / count;
+    batches_ = count * passes_ / step;
     if (!options_.drop_last && count % step > options_.rank * options_.batch_size) ++batches_;
     if (batches_ == 0)
       fail_usage("loader", dataset_->name(), ": ", count, " examples fill no batch of ", options_.batch_size,
@@ -101,6 +102,8 @@ class Loader {
   }
 
   Index batches_per_epoch() const { return batches_; }
+  /// How often an epoch passes over the examples: once, unless they are fewer than a batch.
+  Index passes_per_epoch() const { return passes_; }
   Index examples() const { return static_cast<Index>(examples_.size()); }
   const LoaderOptions& options() const { return options_; }
   const Dataset& dataset() const { return *dataset_; }
@@ -121,7 +124,7 @@ class Loader {
   /// Examples that this loader gives in an epoch when none is skipped as unreadable.
   Index samples_per_epoch() const {
     const Index last = ((batches_ - 1) * options_.ranks + options_.rank) * options_.batch_size;
-    return (batches_ - 1) * options_.batch_size + std::min(options_.batch_size, examples() - last);
+    return (batches_ - 1) * options_.batch_size + std::min(options_.batch_size, passes_ * examples() - last);
   }
   /// Continues at sample `sample` of this loader's epoch, counted from 0: where it lies inside a batch, the next batch is the
   /// rest of that one (position() names that batch). samples_per_epoch() means the start of the next epoch.
@@ -248,13 +251,11 @@ class Loader {
     orders_.erase(orders_.begin(), orders_.lower_bound(position_.epoch));
     auto [found, added] = orders_.try_emplace(epoch);
     if (added) {
-      found->second = examples_;
-      if (options_.shuffle) {
-        const auto permutation =
-            Random(options_.seed, Stream::shuffle, static_cast<std::uint64_t>(epoch)).permutation(examples());
-        for (std::size_t i = 0; i < examples_.size(); ++i)
-          found->second[i] = examples_[static_cast<std::size_t>(permutation[i])];
-      }
+      if (!options_.shuffle) found->second = examples_;
+      for (Index pass = epoch * passes_; options_.shuffle && pass < (epoch + 1) * passes_; ++pass)
+        for (const auto i :
+             Random(options_.seed, Stream::shuffle, static_cast<std::uint64_t>(pass)).permutation(examples()))
+          found->second.push_back(examples_[static_cast<std::size_t>(i)]);
     }
     return found->second;
   }
@@ -264,7 +265,7 @@ class Loader {
     slot->position = open_;
     const std::vector<Index>& all = order(open_.epoch);
     const Index first = (open_.batch * options_.ranks + options_.rank) * options_.batch_size;
-    const Index end = std::min(first + options_.batch_size, examples());
+    const Index end = std::min(first + options_.batch_size, static_cast<Index>(all.size()));
     const Index begin = slot->begin = std::min(first + skip_, end);
     skip_ = 0;
     slot->indices.assign(all.begin() + begin, all.begin() + end);
@@ -412,7 +413,7 @@ class Loader {
   std::shared_ptr<const Dataset> dataset_;
   std::vector<Index> examples_;
   LoaderOptions options_;
-  Index batches_ = 0;
+  Index batches_ = 0, passes_ = 1;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_, ready_;

@@ -99,14 +99,15 @@ void write_study_tables(const std::string& folder, const TransferStudy& study, c
   const auto write = [&](const char* name, const std::vector<std::vector<std::string>>& rows) {
     write_file_atomically((std::filesystem::path(folder) / name).string(), tsv(rows));
   };
-  std::vector<std::vector<std::string>> a1{{"setting", "r2", "r", "spearman_rho", "p_value"}},
+  std::vector<std::vector<std::string>> a1{{"setting", "r2", "r", "spearman_rho", "p_value", "r_low", "r_high"}},
       networks{{"setting", "network", "imagenet_top1_percent", "mean_log_odds", "standard_error", "p_against_best",
                 "not_worse_than_best"}},
       comparisons{{"first", "second", "data_set", "w_plus", "w_minus", "wilcoxon_p", "p_holm"}},
       f1{{"dataset", "accuracy_percent", "network", "setting"}};
   for (const report::SettingAnalysis& a : analysis.settings) {
-    a1.push_back({a.name, a.pearson ? number(a.pearson->r2) : "", a.pearson ? number(a.pearson->r) : "",
-                  a.spearman ? number(a.spearman->r) : "", a.pearson ? number(a.pearson->p_value) : ""});
+    const auto& r = a.pearson;
+    a1.push_back({a.name, r ? number(r->r2) : "", r ? number(r->r) : "", a.spearman ? number(a.spearman->r) : "",
+                  r ? number(r->p_value) : "", r ? number(r->interval.low) : "", r ? number(r->interval.high) : ""});
     for (std::size_t m = 0; m < study.networks.size(); ++m) {
       const bool stood = !a.standings.empty();
       networks.push_back({a.name, study.networks[m], number(study.imagenet[m].value), number(a.means[m]),
@@ -154,13 +155,14 @@ std::vector<report::StudyFigure> draw_study_figures(const std::string& folder, c
 }
 
 void print_study(const TransferStudy& study, const StudyAnalysis& analysis) {
-  std::printf("%zu networks, %zu data sets, %zu settings\n\n%-24s %7s %7s %7s %9s %9s %9s\n", study.networks.size(),
-              study.datasets.size(), study.settings.size(), "correlation (Table A.1)", "r2", "r", "rho", "p of r",
-              "D.1: r", "D.1: p");
+  std::printf("%zu networks, %zu data sets, %zu settings\n\n%-24s %7s %7s %17s %7s %9s %9s %9s\n",
+              study.networks.size(), study.datasets.size(), study.settings.size(), "correlation (Table A.1)", "r2", "r",
+              "95 % interval", "rho", "p of r", "D.1: r", "D.1: p");
   for (const report::SettingAnalysis& a : analysis.settings)
-    std::printf("%-24s %7s %7s %7s %9s %9s %9s\n", report::setting_title(a.name).c_str(),
+    std::printf("%-24s %7s %7s %17s %7s %9s %9s %9s\n", report::setting_title(a.name).c_str(),
                 a.pearson ? report::format_fixed(a.pearson->r2, 3).c_str() : "-",
                 a.pearson ? report::format_fixed(a.pearson->r, 3).c_str() : "-",
+                a.pearson ? report::interval_text(a.pearson->interval).c_str() : "-",
                 a.spearman ? report::format_fixed(a.spearman->r, 3).c_str() : "-",
                 a.pearson ? report::format_p_value(a.pearson->p_value).c_str() : "-",
                 a.size ? report::format_fixed(a.size->correlation.r, 3).c_str() : "-",

@@ -9,7 +9,7 @@
 #include "tinyvision/report/paper_tables.hpp"
 #include "tinyvision/report/study_page.hpp"
 
-namespace {
+namespace study_table_test {
 
 using namespace tinyvision;
 using namespace tinyvision::report;
@@ -156,6 +156,9 @@ TEST(StudyAnalysis, SmallStudiesSayWhatTheyLack) {
   EXPECT_NE(gaps(three).find("comparisons of settings need 2 settings"), std::string::npos);
   const std::string page = html(StudyPage{"t", "", {}, {}, {}, {}}, study, three);
   EXPECT_NE(page.find("What cannot be computed"), std::string::npos);
+  EXPECT_NE(page.find("interval exact (Hotelling)"), std::string::npos);
+  EXPECT_EQ(three.settings[0].pearson->interval.low,
+            tv::stats::exact_correlation_interval(three.settings[0].pearson->r, 3).low);
 
   TransferStudy two = study;
   two.networks.pop_back(), two.imagenet.pop_back();
@@ -189,4 +192,4 @@ TEST(StudyAnalysis, UnknownSizesLeaveTheRest) {
   EXPECT_NE(a.gaps[1].find("column 'training images' is not a number"), std::string::npos) << a.gaps[1];
 }
 
-}  // namespace
+}  // namespace study_table_test

@@ -4,12 +4,15 @@
 
 #include <cmath>
 
+#include "tinyvision/stats/correlation.hpp"
+#include "tinyvision/stats/correlation_interval.hpp"
+
 namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 using stats::Accuracy;
 using tv::Index;
 
-namespace {
+namespace intervals_test {
 
 struct Case {
   Index correct, total;
@@ -95,4 +98,49 @@ TEST(Intervals, RefuseBadInput) {
   }
 }
 
-}  // namespace
+// Hotelling's series against Fisher's double integral in 20 digits; printed by tests/oracle/make_stats_golden.py.
+TEST(CorrelationInterval, MatchesFishersIntegral) {
+  const struct {
+    double r;
+    Index n;
+    double confidence, low, high;
+  } correlations[] = {
+      {0, 3, 0.95, -0.95, 0.95},
+      {0.986, 3, 0.95, -0.425804624155965, 0.999277946557044},
+      {-0.275, 3, 0.9, -0.930122720993155, 0.861375028424492},
+      {0.3, 4, 0.95, -0.811360464584024, 0.924379247272799},
+      {0.9, 5, 0.99, -0.362420659654405, 0.994351720135557},
+      {-0.986, 8, 0.95, -0.996796690197596, -0.911312845182807},
+      {0.9, 16, 0.95, 0.71830789213749, 0.961933395783437},
+      {0.3, 60, 0.95, 0.0491545811264216, 0.511443160978319},
+  };
+  for (const auto& c : correlations) {
+    SCOPED_TRACE(tv::concat_text(c.r, " of ", c.n, " pairs"));
+    const stats::Interval interval = stats::exact_correlation_interval(c.r, c.n, c.confidence);
+    EXPECT_NEAR(interval.low, c.low, 1e-12);
+    EXPECT_NEAR(interval.high, c.high, 1e-12);
+  }
+}
+
+// Under independence the tail is Student's; 0 is an end of the interval of which p is the error.
+TEST(CorrelationInterval, AgreesWithThePValue) {
+  for (const Index n : {3, 4, 7, 16, 30, 100, 1000})
+    for (const double r : {0.05, 0.3, 0.7})
+      if (const double p = stats::detail::correlation_p(r, n); p > 1e-6) {
+        SCOPED_TRACE(tv::concat_text(r, " of ", n, " pairs"));
+        EXPECT_NEAR(stats::exact_correlation_interval(r, n, 1 - p).low, 0, 1e-9);
+        EXPECT_NEAR(stats::exact_correlation_interval(-r, n, 1 - p).high, 0, 1e-9);
+      }
+}
+
+TEST(CorrelationInterval, EndsAndBadInput) {
+  EXPECT_EQ(stats::exact_correlation_interval(1, 3).low, 1);
+  EXPECT_EQ(stats::exact_correlation_interval(-1, 5).high, -1);
+  EXPECT_GT(stats::exact_correlation_interval(1 - 1e-12, 3).low, 0.999);
+  EXPECT_THROW(stats::exact_correlation_interval(0.5, 2), tv::UsageError);
+  EXPECT_THROW(stats::exact_correlation_interval(1.1, 5), tv::UsageError);
+  EXPECT_THROW(stats::exact_correlation_interval(std::nan(""), 5), tv::UsageError);
+  EXPECT_THROW(stats::exact_correlation_interval(0.5, 5, 1), tv::UsageError);
+}
+
+}  // namespace intervals_test

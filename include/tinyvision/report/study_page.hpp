@@ -15,11 +15,12 @@
 TINYVISION_BEGIN
 namespace report {
 
-namespace detail {
-
+/// "[0.956, 0.995]".
 inline std::string interval_text(const stats::Interval& i) {
   return "[" + format_fixed(i.low, 3) + ", " + format_fixed(i.high, 3) + "]";
 }
+
+namespace detail {
 
 /// Few digits, and as many as tell p-values apart.
 inline std::string found_text(double value) {
@@ -61,7 +62,7 @@ inline void add_claims(HtmlPage& page, const std::vector<Claim>& claims) {
   page.table(table);
 }
 
-inline void add_correlations(HtmlPage& page, const StudyAnalysis& analysis) {
+inline void add_correlations(HtmlPage& page, const TransferStudy& study, const StudyAnalysis& analysis) {
   page.section("ImageNet and transfer accuracy (Table A.1)");
   Table table{{{"setting"}, {"r²", true}, {"r", true}, {"95 % interval", true}, {"ρ", true}, {"p of r", true}}, {}};
   for (const SettingAnalysis& s : analysis.settings) {
@@ -75,8 +76,9 @@ inline void add_correlations(HtmlPage& page, const StudyAnalysis& analysis) {
   }
   page.table(table);
   page.note(
-      "Pearson's r and Spearman's ρ between the log-odds of ImageNet top-1 accuracy and the log-odds of transfer "
-      "accuracy averaged over data sets; p by Student's t, interval by Fisher's z.");
+      std::string("Pearson's r and Spearman's ρ between the log-odds of ImageNet top-1 accuracy and the log-odds of "
+                  "transfer accuracy averaged over data sets; p by Student's t, interval ") +
+      (study.networks.size() == 3 ? "exact (Hotelling), as Fisher's needs four networks." : "by Fisher's z."));
 }
 
 inline void add_dataset_correlations(HtmlPage& page, const TransferStudy& study, const StudyAnalysis& analysis) {
@@ -170,7 +172,7 @@ inline std::string html(const StudyPage& parts, const TransferStudy& study, cons
   if (!parts.claims.empty()) page.paragraph(detail::verdict_counts(parts.claims));
   if (!analysis.gaps.empty()) page.section("What cannot be computed");
   for (const std::string& gap : analysis.gaps) page.paragraph(gap);
-  detail::add_correlations(page, analysis);
+  detail::add_correlations(page, study, analysis);
   if (!parts.figures.empty()) page.section("Figures");
   for (const StudyFigure& f : parts.figures)
     page.figure("<img alt=\"" + escape_markup(f.title) +

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tinyvision/report/published_tables.hpp"
+#include "tinyvision/stats/correlation_interval.hpp"
 #include "tinyvision/stats/paired_tests.hpp"
 #include "tinyvision/stats/training_speed.hpp"
 #include "tinyvision/stats/transforms.hpp"
@@ -140,10 +141,13 @@ inline std::vector<double> imagenet_logits(const StudyValues& v) {
   return logits;
 }
 
-/// Table A.1: correlation of ImageNet's log-odds and the mean log-odds of transfer.
+/// Table A.1: correlation of ImageNet's log-odds and the mean log-odds of transfer. Of three networks, for which Fisher's
+/// interval does not exist, the interval is the exact one.
 inline stats::Correlation transfer_correlation(const StudyValues& v, std::size_t setting, std::size_t datasets,
                                                const Columns& columns) {
-  return stats::pearson(imagenet_logits(v), mean_logits(v, setting, datasets, columns));
+  stats::Correlation found = stats::pearson(imagenet_logits(v), mean_logits(v, setting, datasets, columns));
+  if (found.n == 3) found.interval = stats::exact_correlation_interval(found.r, found.n);
+  return found;
 }
 inline stats::Correlation transfer_rank_correlation(const StudyValues& v, std::size_t setting, std::size_t datasets,
                                                     const Columns& columns) {

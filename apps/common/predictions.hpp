@@ -11,6 +11,7 @@
 
 namespace tv_app {
 
+using tinyvision::csv_field;
 using tinyvision::Index;
 
 /// Classes are 0-based; `probability` is that of the predicted class.
@@ -20,17 +21,6 @@ struct Prediction {
   Index prediction = 0;
   double probability = 0;
 };
-
-/// One field of a comma-separated file (RFC 4180): quoted when it holds a comma, a quote or a line end.
-inline std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"') out += '"';
-    out += c;
-  }
-  return out + "\"";
-}
 
 inline std::string predictions_csv(const std::vector<Prediction>& rows) {
   std::string out = "path,label,prediction,probability\n";

@@ -1,4 +1,4 @@
-// Small pieces of text that several rooms need: suggestions for misspelt names, exact numbers, durations.
+// Small pieces of text that several rooms need: suggestions for misspelt names, exact numbers, CSV fields, durations.
 #pragma once
 
 #include <algorithm>
@@ -72,6 +72,17 @@ inline std::string format_shortest(double value) {
   std::array<char, 64> buffer{};
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
   return {buffer.data(), end.ptr};
+}
+
+/// A field of a comma-separated file (RFC 4180): between quotes where it holds a comma, a quote or a line end.
+inline std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + '"';
 }
 
 /// "0.8 s", "42 s", "3 min 07 s", "2 h 05 min", "3 d 04 h"; "?" when negative or not finite.

@@ -180,14 +180,6 @@ inline std::string_view between(std::string_view text, std::string_view begin, c
   return stop == std::string_view::npos ? std::string_view() : text.substr(at + begin.size(), stop - at - begin.size());
 }
 
-/// A CSV field (RFC 4180): between quotes where it holds a comma, a quote or a line end.
-inline std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + '"';
-}
-
 /// A JSON string (RFC 8259), quotes included; bytes that are not UTF-8 become U+FFFD.
 inline std::string json_string(std::string_view text) {
   static constexpr std::string_view digits = "0123456789abcdef";
@@ -237,7 +229,7 @@ class CsvLog final : public ScalarLog {
 
   void scalar(std::string_view tag, Index step, double value) override {
     check(!tag.empty(), "csv_log", "a scalar needs a tag");
-    line(step, detail::csv_field(tag), format_shortest(value));
+    line(step, csv_field(tag), format_shortest(value));
   }
   void restart(Index step) override {
     detail::drop_steps(file_, step, header.size(), true,

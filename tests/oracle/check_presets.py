@@ -32,7 +32,7 @@ PRESETS = {"inception": ("off", 0.1, True, True),
            "paper": ("on", 0.0, False, False)}
 NETWORKS = {
     "inception_v3": dict(width=0.25, dropout=0.8, path=1.0, side=107, warm=200, steps=300, first=0, lr="0.001"),
-    "nasnet_a_mobile": dict(width=1.0, dropout=0.5, path=0.7, side=97, warm=100, steps=20, first=250000, lr="0.0003"),
+    "nasnet_a_mobile": dict(width=1.0, dropout=0.5, path=0.7, side=97, warm=100, steps=200, first=250000, lr="0.0003"),
 }
 SETTINGS = ["--classes", "10", "--momentum", "0.9", "--weight-decay", "8e-5", "--decay-set", "conv_fc", "--bn-decay", "0.99",
             "--ema", "0.999", "--seed", "7"]

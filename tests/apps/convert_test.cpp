@@ -5,12 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/program.hpp"
+#include "apps/small_data.hpp"
 #include "checkpoint/bundle_writer.hpp"
-#include "data/test_images.hpp"
 #include "tinyvision/checkpoint/weight_file.hpp"
-#include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace convert_test {
 
 using namespace tinyvision;
 using apps_test::Arguments;
@@ -77,13 +76,8 @@ TEST(Convert, RefusesBadFiles) {
 
 TEST(Convert, NetworksRunFromCheckpointsDirectly) {
   Desk desk;
-  NetworkOptions options;
-  options.classes = 11;
-  options.width = 0.25;
-  const auto network = make_network("mobilenet_v1", options);
-  initialise(network->parameters(), 3);
-  checkpoint::NamedTensors values, others;
-  for (const Parameter& p : network->parameters()) values.emplace_back(p.name, p.variable.value());
+  const checkpoint::NamedTensors values = apps_test::named_values(*apps_test::narrow_mobilenet());
+  checkpoint::NamedTensors others;
   save_safetensors(desk.folder / "w.safetensors", values);
   // In the checkpoint the variables are others, and the moving averages are the weights.
   for (const auto& [name, value] : values) {
@@ -111,17 +105,10 @@ TEST(Convert, NetworksRunFromCheckpointsDirectly) {
   EXPECT_EQ(desk.convert({"verify", desk.folder / "w.safetensors", desk.folder / "c.safetensors"}).code, 0);
 }
 
-/// Values of mobilenet_v1 at a quarter of its width, gammas 1, with 11 classes; those whose names contain `without` are left
-/// out.
+/// Values of apps_test::narrow_mobilenet; those whose names contain `without` are left out.
 checkpoint::NamedTensors small_mobilenet(const std::string& without = "\n") {
-  NetworkOptions options;
-  options.classes = 11;
-  options.width = 0.25;
-  const auto network = make_network("mobilenet_v1", options);
-  initialise(network->parameters(), 3);
-  checkpoint::NamedTensors values;
-  for (const Parameter& p : network->parameters())
-    if (p.name.find(without) == std::string::npos) values.emplace_back(p.name, p.variable.value());
+  checkpoint::NamedTensors values = apps_test::named_values(*apps_test::narrow_mobilenet());
+  std::erase_if(values, [&](const auto& value) { return value.first.find(without) != std::string::npos; });
   return values;
 }
 
@@ -153,8 +140,7 @@ TEST(Convert, AnAuxiliaryHeadThatNobodyReadsIsPassedOver) {
   NetworkOptions options = tf_slim_options("inception_v3");
   options.classes = 3;
   const auto network = make_network("inception_v3", options);
-  checkpoint::NamedTensors values;
-  for (const Parameter& p : network->parameters()) values.emplace_back(p.name, p.variable.value());
+  const checkpoint::NamedTensors values = apps_test::named_values(*network);
   save_safetensors(desk.folder / "w.safetensors", values);
   const auto convert = [&](const Arguments& more) {
     Arguments all{"convert",
@@ -183,8 +169,7 @@ TEST(Convert, WritesPeersNamesAndOnnxModels) {
   NetworkOptions options = NetworkOptions::paper(1000);
   const auto network = make_network("mobilenet_v2", options);
   initialise(network->parameters(), 3);
-  checkpoint::NamedTensors values;
-  for (const Parameter& p : network->parameters()) values.emplace_back(p.name, p.variable.value());
+  const checkpoint::NamedTensors values = apps_test::named_values(*network);
   save_safetensors(desk.folder / "w.safetensors", values);
   const std::string map = TINYVISION_SOURCE_DIR "/models/maps/timm_mobilenetv2.map";
   const Arguments network_and_weights{"convert", "--network", "mobilenet_v2", "--weights"};
@@ -218,4 +203,4 @@ TEST(Convert, WritesPeersNamesAndOnnxModels) {
   }
 }
 
-}  // namespace
+}  // namespace convert_test

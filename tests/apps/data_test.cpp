@@ -9,7 +9,7 @@
 #include "tinyvision/core/md5.hpp"
 #include "tinyvision/data/datasets/registry.hpp"
 
-namespace {
+namespace data_test {
 
 using namespace apps_test;
 using namespace tinyvision;
@@ -391,4 +391,4 @@ TEST(Data, ProgramsReadASetByName) {
   EXPECT_EQ(text_of(desk.folder / "a/curve.csv"), text_of(desk.folder / "b/curve.csv"));
 }
 
-}  // namespace
+}  // namespace data_test

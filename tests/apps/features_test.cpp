@@ -4,26 +4,18 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/program.hpp"
+#include "apps/small_data.hpp"
 #include "common/probe.hpp"
-#include "data/test_images.hpp"
-#include "tinyvision/checkpoint/safetensors.hpp"
-#include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace features_test {
 
 using namespace tinyvision;
 using apps_test::Arguments;
 
 /// A MobileNet of random weights in the file w.safetensors of `folder`, and the options that name it.
 std::shared_ptr<Network> make_weights(const test_images::TemporaryFolder& folder, Arguments& arguments) {
-  NetworkOptions options = NetworkOptions::paper(11);
-  options.width = 0.25;
-  options.image_size = 32;
-  const auto network = make_network("mobilenet_v1", options);
-  initialise(network->parameters(), 3);
-  checkpoint::NamedTensors values;
-  for (const Parameter& p : network->parameters()) values.emplace_back(p.name, p.variable.value());
-  checkpoint::save_safetensors(folder / "w.safetensors", values);
+  const auto network = apps_test::narrow_mobilenet();
+  checkpoint::save_safetensors(folder / "w.safetensors", apps_test::named_values(*network));
   arguments = {"--network", "mobilenet_v1",           "--width", "0.25", "--image-size", "32",
                "--weights", folder / "w.safetensors", "--quiet"};
   return network;
@@ -33,9 +25,7 @@ bool says(const std::string& text, const std::string& words) { return text.find(
 
 TEST(Features, ResultsNameTheNetworksOptions) {
   const test_images::TemporaryFolder folder;
-  for (int i = 0; i < 12; ++i)
-    test_images::write_file(folder / "data/" + (i % 2 == 0 ? "cat" : "dog") + "/" + std::to_string(i) + ".jpg",
-                            test_images::jpeg(test_images::gradient(40, 44, 7 * i)));
+  apps_test::write_two_classes(folder / "data", 12);
   Arguments common;
   const auto network = make_weights(folder, common);
   for (const std::string app : {"tv_features", "tv_linear_probe"}) {
@@ -171,4 +161,4 @@ TEST(Features, ImpossibleClassifiersAreRefusedBeforeAnythingIsRead) {
   refused({}, "missing.safetensors");  // nothing else was wrong
 }
 
-}  // namespace
+}  // namespace features_test

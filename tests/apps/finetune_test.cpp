@@ -4,11 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/program.hpp"
-#include "data/test_images.hpp"
+#include "apps/small_data.hpp"
 #include "report/event_reader.hpp"
 #include "tinyvision/core/config.hpp"
 
-namespace {
+namespace finetune_test {
 
 using apps_test::Arguments;
 using apps_test::Outcome;
@@ -19,11 +19,7 @@ using std::chrono::milliseconds;
 struct Desk {
   test_images::TemporaryFolder folder;
 
-  Desk() {
-    for (int i = 0; i < 24; ++i)
-      test_images::write_file(folder / "data/" + (i % 2 == 0 ? "cat" : "dog") + "/" + std::to_string(i) + ".jpg",
-                              test_images::jpeg(test_images::gradient(40, 44, 7 * i)));
-  }
+  Desk() { apps_test::write_two_classes(folder / "data", 24); }
   Outcome train(const std::string& out, const Arguments& more = {}, const Trouble& trouble = {}) {
     const Arguments all{"--init",
                         "random",
@@ -430,4 +426,4 @@ TEST(Finetune, RefusesBadDataSets) {
   EXPECT_EQ(skipped.code, 0) << skipped.err;
 }
 
-}  // namespace
+}  // namespace finetune_test

@@ -7,7 +7,7 @@
 #include "data/test_images.hpp"
 #include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace networks_test {
 
 using namespace apps_test;
 
@@ -53,4 +53,4 @@ TEST(Networks, RefusesWhatItDoesNotKnow) {
   EXPECT_NE(small.err.find("[inception_v3] images of 64x64 pixels are too small"), std::string::npos) << small.err;
 }
 
-}  // namespace
+}  // namespace networks_test

@@ -6,11 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/program.hpp"
-#include "data/test_images.hpp"
-#include "tinyvision/checkpoint/safetensors.hpp"
-#include "tinyvision/models/registry.hpp"
+#include "apps/small_data.hpp"
 
-namespace {
+namespace predict_test {
 
 using namespace tinyvision;
 using apps_test::Arguments;
@@ -26,12 +24,7 @@ struct Desk {
     for (int i = 0; i < 3; ++i)
       test_images::write_file(folder / "photos/p" + std::to_string(i) + ".jpg",
                               test_images::jpeg(test_images::gradient(40, 50, 40 * i)));
-    NetworkOptions options;
-    options.classes = 11;
-    options.width = 0.25;
-    const auto network = make_network("mobilenet_v1", options);
-    initialise(network->parameters(), 3);
-    for (const Parameter& p : network->parameters()) values.emplace_back(p.name, p.variable.value());
+    values = apps_test::named_values(*apps_test::narrow_mobilenet());
   }
   Outcome predict(const Arguments& more = {}) {
     checkpoint::save_safetensors(folder / "w.safetensors", values, {});
@@ -164,4 +157,4 @@ TEST(EveryApp, HasHelpVersionAndSuggestsOptions) {
   }
 }
 
-}  // namespace
+}  // namespace predict_test

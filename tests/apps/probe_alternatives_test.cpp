@@ -1,15 +1,12 @@
-// tv_linear_probe --classifier svm and logistic_augmented on photos and weights
-// made here.
+// tv_linear_probe --classifier svm and logistic_augmented on photos and weights made here.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
 #include "apps/program.hpp"
-#include "data/test_images.hpp"
-#include "tinyvision/checkpoint/safetensors.hpp"
-#include "tinyvision/models/registry.hpp"
+#include "apps/small_data.hpp"
 
-namespace {
+namespace probe_alternatives_test {
 
 using namespace tinyvision;
 using apps_test::Arguments;
@@ -22,17 +19,8 @@ struct Desk {
   test_images::TemporaryFolder folder;
 
   Desk() {
-    for (int i = 0; i < 24; ++i)
-      test_images::write_file(folder / "data/" + (i % 2 == 0 ? "cat" : "dog") + "/" + std::to_string(i) + ".jpg",
-                              test_images::jpeg(test_images::gradient(40, 44, 7 * i)));
-    NetworkOptions options = NetworkOptions::paper(11);
-    options.width = 0.25;
-    options.image_size = 32;
-    const auto network = make_network("mobilenet_v1", options);
-    initialise(network->parameters(), 3);
-    checkpoint::NamedTensors values;
-    for (const Parameter& p : network->parameters()) values.emplace_back(p.name, p.variable.value());
-    checkpoint::save_safetensors(folder / "w.safetensors", values);
+    apps_test::write_two_classes(folder / "data", 24);
+    checkpoint::save_safetensors(folder / "w.safetensors", apps_test::named_values(*apps_test::narrow_mobilenet()));
   }
   Outcome probe(const std::string& out, const Arguments& more, const apps_test::Trouble& trouble = {}) {
     Arguments all{"--width",
@@ -144,4 +132,4 @@ TEST(ProbeAlternatives, AugmentedRegressionSurvivesCtrlC) {
   EXPECT_NE(refused.err.find("another configuration"), std::string::npos) << refused.err;
 }
 
-}  // namespace
+}  // namespace probe_alternatives_test

@@ -9,7 +9,7 @@
 #include "data/test_images.hpp"
 #include "tinyvision/core/digest.hpp"
 
-namespace {
+namespace stats_test {
 
 using namespace apps_test;
 
@@ -311,4 +311,4 @@ TEST(Stats, WritesEmbeddingsAndDuplicates) {
   EXPECT_NE(duplicates.find("train/02.jpg,train/17.jpg,0.99999"), std::string::npos) << duplicates;
 }
 
-}  // namespace
+}  // namespace stats_test

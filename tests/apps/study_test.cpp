@@ -6,7 +6,7 @@
 #include "apps/program.hpp"
 #include "data/test_images.hpp"
 
-namespace {
+namespace study_test {
 
 using namespace apps_test;
 namespace fs = std::filesystem;
@@ -154,4 +154,4 @@ TEST(Study, RefusesBadStudiesBeforeAnythingStarts) {
   EXPECT_TRUE(says(failing.out, "jobs wait for failed ones")) << failing.out;
 }
 
-}  // namespace
+}  // namespace study_test

@@ -2,14 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "apps/program.hpp"
+#include "apps/small_data.hpp"
 #include "checkpoint/bundle_writer.hpp"
-#include "data/test_images.hpp"
 #include "tinyvision/checkpoint/name_map_export.hpp"
 #include "tinyvision/core/digest.hpp"
 #include "tinyvision/models/public_weights.hpp"
-#include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace weights_test {
 
 using namespace apps_test;
 using namespace tinyvision;
@@ -105,11 +104,6 @@ std::shared_ptr<Network> random_network(const std::string& name, Index classes, 
   initialise(network->parameters(), 3);
   return network;
 }
-checkpoint::NamedTensors values_of(const Network& network) {
-  checkpoint::NamedTensors values;
-  for (const Parameter& p : network.parameters()) values.emplace_back(p.name, p.variable.value());
-  return values;
-}
 void expect_values(const std::string& path, const Network& network) {
   const WeightFile file = load_weight_file(path);
   EXPECT_EQ(file.tensors.size(), network.parameters().size());
@@ -123,7 +117,7 @@ void expect_values(const std::string& path, const Network& network) {
 TEST_F(WeightsTest, ImportsACheckpointOfTfSlim) {
   const auto network = random_network("mobilenet_v1", 1001, true);
   fs::create_directories(folder_ / "packed");
-  tf_files::write_bundle(folder_ / "packed/model.ckpt", values_of(*network));
+  tf_files::write_bundle(folder_ / "packed/model.ckpt", named_values(*network));
   pack("mobilenet_v1");
   const Outcome outcome = weights({"import", "slim/mobilenet_v1"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -136,7 +130,7 @@ TEST_F(WeightsTest, ImportsACheckpointOfTfSlim) {
 TEST_F(WeightsTest, ImportFollowsNoLinkOutOfTheArchive) {
   const auto network = random_network("mobilenet_v1", 1001, true);
   fs::create_directories(folder_ / "elsewhere");
-  tf_files::write_bundle(folder_ / "elsewhere/model.ckpt", values_of(*network));
+  tf_files::write_bundle(folder_ / "elsewhere/model.ckpt", named_values(*network));
   fs::create_directories(folder_ / "packed");
   for (const char* part : {"model.ckpt.index", "model.ckpt.data-00000-of-00001"})
     fs::create_symlink(folder_ / "elsewhere/" + part, folder_ / "packed/" + part);
@@ -150,7 +144,7 @@ TEST_F(WeightsTest, ImportFollowsNoLinkOutOfTheArchive) {
 TEST_F(WeightsTest, NothingOfAFailedImportStays) {
   const auto network = random_network("mobilenet_v1", 1001, true);
   // Half of the variables: the conversion fails after the archive was unpacked.
-  checkpoint::NamedTensors values = values_of(*network);
+  checkpoint::NamedTensors values = named_values(*network);
   values.resize(values.size() / 2);
   fs::create_directories(folder_ / "packed");
   tf_files::write_bundle(folder_ / "packed/model.ckpt", values);
@@ -173,7 +167,7 @@ TEST_F(WeightsTest, NothingOfAFailedImportStays) {
 TEST_F(WeightsTest, AFullDiskIsNamedAndNothingStays) {
   const auto network = random_network("mobilenet_v1", 1001, true);
   fs::create_directories(folder_ / "packed");
-  tf_files::write_bundle(folder_ / "packed/model.ckpt", values_of(*network));
+  tf_files::write_bundle(folder_ / "packed/model.ckpt", named_values(*network));
   pack("mobilenet_v1");
   // The disk is full while unpacking, or while writing the result, which is larger by its header.
   const rlim_t values = fs::file_size(folder_ / "packed/model.ckpt.data-00000-of-00001");
@@ -191,7 +185,7 @@ TEST_F(WeightsTest, ImportsFilesOfPeersByTheirMaps) {
   const auto map = checkpoint::load_name_map(TINYVISION_SOURCE_DIR "/models/maps/keras_densenet.map", "densenet121");
   fs::create_directories(folder_ / "here/keras/densenet121");
   // What lies there is read by its content: the peer's names in a safetensors file.
-  save_safetensors(folder_ / "here/" + path_of_file, checkpoint::export_with_name_map(map, values_of(*network)));
+  save_safetensors(folder_ / "here/" + path_of_file, checkpoint::export_with_name_map(map, named_values(*network)));
   const Outcome outcome = weights({"import", "keras/densenet121", "--maps", TINYVISION_SOURCE_DIR "/models/maps"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   expect_values(folder_ / "here/keras/densenet121/densenet121.safetensors", *network);
@@ -226,4 +220,4 @@ TEST(PublicWeights, EveryFileOfAPeerHasAMap) {
   }
 }
 
-}  // namespace
+}  // namespace weights_test

@@ -12,7 +12,7 @@
 
 #include "checkpoint/folder.hpp"
 
-namespace {
+namespace app_test {
 
 using namespace tinyvision;
 
@@ -167,4 +167,4 @@ TEST(App, ASecondCtrlCEndsAtOnce) {
   EXPECT_EQ(code, 1000 + SIGINT);
 }
 
-}  // namespace
+}  // namespace app_test

@@ -16,7 +16,7 @@
 #include "data/test_images.hpp"
 #include "tinyvision/core/digest.hpp"
 
-namespace {
+namespace download_test {
 
 using namespace tv_app;
 using tinyvision::Index;
@@ -269,4 +269,4 @@ TEST_F(DownloadTest, NamesTheAddressThatDoesNotAnswer) {
   EXPECT_THROW(download(server_.url(), folder_ / "none/file.bin", options_), tinyvision::UsageError);
 }
 
-}  // namespace
+}  // namespace download_test

@@ -9,7 +9,7 @@
 #include "checkpoint/folder.hpp"
 #include "tinyvision/core/files.hpp"
 
-namespace {
+namespace ledger_test {
 
 using namespace tinyvision;
 using tv_app::Claim;
@@ -317,4 +317,4 @@ TEST(Ledger, LocksAndFullDisksAreSaid) {
   EXPECT_EQ(ledger.backlog().all(), 5);
 }
 
-}  // namespace
+}  // namespace ledger_test

@@ -7,7 +7,7 @@
 
 #include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace network_options_test {
 
 using namespace tinyvision;
 
@@ -103,4 +103,4 @@ TEST(NetworkChoice, TheHelpNamesEveryNetworkWithAnAuxiliaryHead) {
     EXPECT_NE(help.find(name), std::string::npos) << help;
 }
 
-}  // namespace
+}  // namespace network_options_test

@@ -14,7 +14,7 @@
 #include "tinyvision/core/kernels.hpp"
 #include "tinyvision/core/thread_pool.hpp"
 
-namespace {
+namespace options_test {
 
 using namespace tinyvision;
 
@@ -252,4 +252,4 @@ TEST(Options, PrecisionsWantADevice) {
   EXPECT_EQ(choice_error(common), "[precision] unknown precision 'fp8': choose f32, tf32 or bf16");
 }
 
-}  // namespace
+}  // namespace options_test

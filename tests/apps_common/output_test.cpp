@@ -10,7 +10,7 @@
 #include "tinyvision/core/kernels.hpp"
 #include "tinyvision/linalg/simd.hpp"
 
-namespace {
+namespace output_test {
 
 using namespace tinyvision;
 
@@ -125,4 +125,4 @@ TEST(Predictions, Csv) {
   tv_app::write_predictions("", {});
 }
 
-}  // namespace
+}  // namespace output_test

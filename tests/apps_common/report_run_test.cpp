@@ -8,7 +8,7 @@
 #include "common/run_folder.hpp"
 #include "data/test_images.hpp"
 
-namespace {
+namespace report_run_test {
 
 using namespace tinyvision;
 using tv_app::Json;
@@ -243,4 +243,4 @@ TEST(RunFigures, LongCurvesAreMeansOfBlocks) {
   EXPECT_EQ(tv_app::step_curves("t", "y", {{"a", {1, 2}}}, "All.").caption, "All.");
 }
 
-}  // namespace
+}  // namespace report_run_test

@@ -6,7 +6,7 @@
 #include "common/study/study_worker.hpp"
 #include "tinyvision/core/files.hpp"
 
-namespace {
+namespace study_file_test {
 
 using namespace tinyvision;
 using tv_app::Study;
@@ -220,4 +220,4 @@ TEST(Rates, OtherImageSizesAreScaled) {
   EXPECT_FALSE(rates.find("infer", "resnet50_v1", 224));
 }
 
-}  // namespace
+}  // namespace study_file_test

@@ -10,7 +10,7 @@
 #include "report/event_reader.hpp"
 #include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace training_log_test {
 
 using namespace tinyvision;
 using tv_app::LogChoice;
@@ -197,4 +197,4 @@ TEST(TrainingLog, RefusesChoicesThatContradictThemselves) {
   refused(choice, "add tensorboard to --log");
 }
 
-}  // namespace
+}  // namespace training_log_test

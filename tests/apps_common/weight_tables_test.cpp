@@ -5,7 +5,7 @@
 
 #include <limits>
 
-namespace {
+namespace weight_tables_test {
 
 using namespace tinyvision;
 using tv_app::tensor_difference;
@@ -70,4 +70,4 @@ TEST(WeightTables, DescriptionOfAFile) {
             "step counter");
 }
 
-}  // namespace
+}  // namespace weight_tables_test

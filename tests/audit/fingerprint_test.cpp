@@ -10,7 +10,7 @@
 #include "tinyvision/audit/trace.hpp"
 #include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace fingerprint_test {
 
 using namespace tinyvision;
 using nlohmann::json;
@@ -193,4 +193,4 @@ TEST(Fingerprint, Resnet101And152ThreeTrainingStepsFused) {
 TEST(Fingerprint, MobilenetV2WideThreeTrainingStepsFused) { check_golden("mobilenet_v2_140.json", Kernels::own, true); }
 TEST(Fingerprint, EvaluationReference) { check_golden("mobilenet_v1_025.eval.json", Kernels::reference, false); }
 
-}  // namespace
+}  // namespace fingerprint_test

@@ -6,7 +6,7 @@
 #include "tinyvision/ops/elementwise.hpp"
 #include "tinyvision/ops/loss.hpp"
 
-namespace {
+namespace backward_test {
 
 using namespace tinyvision;
 using op_test::random_tensor;
@@ -141,4 +141,4 @@ TEST(Backward, NothingIsKeptOfAnEvaluation) {
   EXPECT_EQ(x.value().use_count(), handles) << "the result holds its input";
 }
 
-}  // namespace
+}  // namespace backward_test

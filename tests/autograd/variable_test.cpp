@@ -3,7 +3,7 @@
 #include "tinyvision/autograd/grad_check.hpp"
 #include "tinyvision/ops/elementwise.hpp"
 
-namespace {
+namespace variable_test {
 
 using namespace tinyvision;
 
@@ -96,4 +96,4 @@ TEST(GradCheck, SeesAWrongDerivative) {
   EXPECT_GT(grad_check(wrong, {leaf(1)}).largest_error, 5e-4);
 }
 
-}  // namespace
+}  // namespace variable_test

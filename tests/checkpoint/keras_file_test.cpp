@@ -3,7 +3,7 @@
 
 #include "checkpoint/fixture.hpp"
 
-namespace {
+namespace keras_file_test {
 
 using namespace tinyvision;
 using checkpoint::parse_keras;
@@ -103,4 +103,4 @@ TEST(KerasFile, DamageIsSurvived) {
   expect_damage_is_survived(read_file(fixture("keras.weights.h5")), parse, 251);
 }
 
-}  // namespace
+}  // namespace keras_file_test

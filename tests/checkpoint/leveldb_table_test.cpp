@@ -5,7 +5,7 @@
 
 #include "checkpoint/tensorflow_builder.hpp"
 
-namespace {
+namespace leveldb_table_test {
 
 using namespace tinyvision;
 using namespace tf_files;
@@ -231,4 +231,4 @@ TEST(Protobuf, MessagesWithinMessagesEnd) {
   EXPECT_EQ(depth, ProtobufMessage::max_depth);
 }
 
-}  // namespace
+}  // namespace leveldb_table_test

@@ -7,7 +7,7 @@
 #include "checkpoint/fixture.hpp"
 #include "tinyvision/checkpoint/name_map_export.hpp"
 
-namespace {
+namespace name_map_test {
 
 using namespace tinyvision;
 using checkpoint::apply_name_map;
@@ -230,4 +230,4 @@ TEST(NameMaps, TheCommittedOnesAreRead) {
   EXPECT_GE(maps, 20);
 }
 
-}  // namespace
+}  // namespace name_map_test

@@ -6,7 +6,7 @@
 #include "checkpoint/fixture.hpp"
 #include "checkpoint/folder.hpp"
 
-namespace {
+namespace onnx_file_test {
 
 using namespace tinyvision;
 using checkpoint::parse_onnx;
@@ -92,4 +92,4 @@ TEST(OnnxFile, DamageIsSurvived) {
   expect_damage_is_survived(read_file(fixture("model.onnx")), parse, 1, false);
 }
 
-}  // namespace
+}  // namespace onnx_file_test

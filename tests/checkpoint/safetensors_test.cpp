@@ -9,7 +9,7 @@
 
 #include "checkpoint/folder.hpp"
 
-namespace {
+namespace safetensors_test {
 
 using namespace tinyvision;
 using checkpoint::NamedTensors;
@@ -317,4 +317,4 @@ TEST(Safetensors, PublicWeights) {
   }
 }
 
-}  // namespace
+}  // namespace safetensors_test

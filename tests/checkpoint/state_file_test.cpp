@@ -11,7 +11,7 @@
 
 #include "checkpoint/folder.hpp"
 
-namespace {
+namespace state_file_test {
 
 using namespace tinyvision;
 using namespace tinyvision::checkpoint;
@@ -195,4 +195,4 @@ TEST(StateFile, SurvivesKillAtAnyMoment) {
   EXPECT_EQ(entries(folder.root()), 2u) << "temporary files of killed processes are removed";
 }
 
-}  // namespace
+}  // namespace state_file_test

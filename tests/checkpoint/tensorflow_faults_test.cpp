@@ -5,7 +5,7 @@
 #include "tinyvision/checkpoint/tensorflow_v1.hpp"
 #include "tinyvision/checkpoint/tensorflow_v2.hpp"
 
-namespace {
+namespace tensorflow_faults_test {
 
 using namespace tinyvision;
 using namespace tf_files;
@@ -262,4 +262,4 @@ TEST(TensorFlowNames, AveragesAndSlots) {
                  "'a/ExponentialMovingAverage' is float32 [2], its variable float32 [1]");
 }
 
-}  // namespace
+}  // namespace tensorflow_faults_test

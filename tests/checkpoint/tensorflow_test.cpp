@@ -9,7 +9,7 @@
 #include "checkpoint/folder.hpp"
 #include "tinyvision/checkpoint/weight_file.hpp"
 
-namespace {
+namespace tensorflow_test {
 
 using namespace tinyvision;
 using checkpoint::load_weight_file;
@@ -200,4 +200,4 @@ TEST(WeightFiles, OfNoKnownFormat) {
   EXPECT_NE(error_of("w.idx").find("must be called PREFIX.index"), std::string::npos) << error_of("w.idx");
 }
 
-}  // namespace
+}  // namespace tensorflow_test

@@ -3,7 +3,7 @@
 
 #include "checkpoint/fixture.hpp"
 
-namespace {
+namespace torch_file_test {
 
 using namespace tinyvision;
 using checkpoint::parse_torch;
@@ -241,4 +241,4 @@ TEST(TorchFile, DamageIsSurvived) {
   expect_damage_is_survived(read_file(fixture("torch_legacy.pth")), parse, 7);
 }
 
-}  // namespace
+}  // namespace torch_file_test

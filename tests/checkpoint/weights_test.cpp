@@ -7,7 +7,7 @@
 
 #include "checkpoint/folder.hpp"
 
-namespace {
+namespace weights_test {
 
 using namespace tinyvision;
 using checkpoint::detect_folded_batch_norm;
@@ -193,4 +193,4 @@ TEST(FoldedBatchNorm, PublicWeightsAreRestored) {
   }
 }
 
-}  // namespace
+}  // namespace weights_test

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <thread>
 
-namespace {
+namespace arena_test {
 
 using namespace tinyvision;
 
@@ -96,4 +96,4 @@ TEST(Arena, ScratchGivesItsBlockBack) {
   EXPECT_EQ(Arena::cpu().statistics().in_use, before);
 }
 
-}  // namespace
+}  // namespace arena_test

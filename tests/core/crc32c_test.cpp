@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace {
+namespace crc32c_test {
 
 using tinyvision::crc32c;
 
@@ -33,4 +33,4 @@ TEST(Crc32c, Masked) {
   EXPECT_EQ(tinyvision::masked_crc32c(0xe3069283u), (0x0001c60du | 0x25060000u) + 0xa282ead8u);
 }
 
-}  // namespace
+}  // namespace crc32c_test

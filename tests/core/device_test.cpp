@@ -2,7 +2,7 @@
 
 #include "tinyvision/core/device_memory.hpp"
 
-namespace {
+namespace device_test {
 
 using namespace tinyvision;
 
@@ -33,4 +33,4 @@ TEST(Device, CudaNeedsABuildWithIt) {
   }
 }
 
-}  // namespace
+}  // namespace device_test

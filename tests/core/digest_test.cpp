@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace {
+namespace digest_test {
 
 using namespace tinyvision;
 
@@ -55,4 +55,4 @@ TEST(Digest, OfAFile) {
   }
 }
 
-}  // namespace
+}  // namespace digest_test

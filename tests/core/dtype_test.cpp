@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace {
+namespace dtype_test {
 
 using namespace tinyvision;
 
@@ -81,4 +81,4 @@ TEST(Bfloat16, NanStaysNan) {
     EXPECT_TRUE(std::isnan(static_cast<float>(bfloat16(from_bits(bits))))) << bits;
 }
 
-}  // namespace
+}  // namespace dtype_test

@@ -7,7 +7,7 @@
 #include <map>
 #include <random>
 
-namespace {
+namespace extent_heap_test {
 
 using namespace tinyvision;
 
@@ -81,4 +81,4 @@ TEST(ExtentHeap, BlocksNeverOverlap) {
   EXPECT_GE(heap.touched(), in_use);
 }
 
-}  // namespace
+}  // namespace extent_heap_test

@@ -8,7 +8,7 @@
 #include <csignal>
 #include <fstream>
 
-namespace {
+namespace files_test {
 
 using namespace tinyvision;
 namespace fs = std::filesystem;
@@ -124,4 +124,4 @@ TEST_F(Files, WritableFolder) {
             std::string::npos);
 }
 
-}  // namespace
+}  // namespace files_test

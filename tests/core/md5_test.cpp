@@ -6,7 +6,7 @@
 #include "data/test_images.hpp"
 #include "tinyvision/core/mapped_file.hpp"
 
-namespace {
+namespace md5_test {
 
 using namespace tinyvision;
 
@@ -47,4 +47,4 @@ TEST(Md5, OfFiles) {
   EXPECT_THROW(MappedFile{folder.path()}, UsageError);
 }
 
-}  // namespace
+}  // namespace md5_test

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <set>
 
-namespace {
+namespace random_test {
 
 using namespace tinyvision;
 using Counter = std::array<std::uint32_t, 4>;
@@ -190,4 +190,4 @@ TEST(Random, Permutations) {
   EXPECT_EQ(kinds, 6);
 }
 
-}  // namespace
+}  // namespace random_test

@@ -7,7 +7,7 @@
 #include "tinyvision/core/geometry.hpp"
 #include "tinyvision/core/kernels.hpp"
 
-namespace {
+namespace settings_test {
 
 using namespace tinyvision;
 
@@ -74,4 +74,4 @@ TEST(Geometry, PointwiseConvolutions) {
   EXPECT_FALSE(g.is_pointwise());
 }
 
-}  // namespace
+}  // namespace settings_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace {
+namespace shape_test {
 
 using namespace tinyvision;
 
@@ -49,4 +49,4 @@ TEST(Shape, RefusesWhatIsNoShape) {
   EXPECT_EQ(full.text(), "[1,2,3,4]");
 }
 
-}  // namespace
+}  // namespace shape_test

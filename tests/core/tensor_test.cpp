@@ -6,7 +6,7 @@
 #include <limits>
 #include <numeric>
 
-namespace {
+namespace tensor_test {
 
 using namespace tinyvision;
 
@@ -156,4 +156,4 @@ TEST(Tensor, DevicesWithoutAllocatorAreRefused) {
   EXPECT_EQ(Device::cpu().text(), "cpu");
 }
 
-}  // namespace
+}  // namespace tensor_test

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace {
+namespace text_test {
 
 using namespace tinyvision;
 
@@ -58,4 +58,4 @@ TEST(Text, Durations) {
   EXPECT_EQ(format_duration(std::numeric_limits<double>::infinity()), "?");
 }
 
-}  // namespace
+}  // namespace text_test

@@ -5,7 +5,7 @@
 
 #include <numeric>
 
-namespace {
+namespace thread_pool_test {
 
 using namespace tinyvision;
 
@@ -126,4 +126,4 @@ TEST(ThreadPool, JobsOfSeveralCallersFollowOneAnother) {
   set_num_threads(2);
 }
 
-}  // namespace
+}  // namespace thread_pool_test

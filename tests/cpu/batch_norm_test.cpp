@@ -4,7 +4,7 @@
 #include "tinyvision/core/arena.hpp"
 #include "tinyvision/reference/batch_norm.hpp"
 
-namespace {
+namespace batch_norm_test {
 
 using namespace tinyvision;
 using namespace tinyvision_test;
@@ -262,4 +262,4 @@ TYPED_TEST(CpuBatchNorm, SameBitsForAllThreadsAndInstructionSets) {
   }
 }
 
-}  // namespace
+}  // namespace batch_norm_test

@@ -9,7 +9,7 @@
 
 using namespace tinyvision;
 
-namespace {
+namespace conv2d_test {
 
 std::vector<InstructionSet> available_sets() {
   std::vector<InstructionSet> sets;
@@ -333,4 +333,4 @@ TEST(Conv2dTest, PackedWeightsKeepTheirInstructionSet) {
   EXPECT_EQ(a, b);
 }
 
-}  // namespace
+}  // namespace conv2d_test

@@ -9,7 +9,7 @@
 
 using namespace tinyvision;
 
-namespace {
+namespace depthwise_conv2d_test {
 
 std::vector<InstructionSet> available_sets() {
   std::vector<InstructionSet> sets;
@@ -308,4 +308,4 @@ TEST(DepthwiseConv2dTest, RefusesBadGeometry) {
   EXPECT_THROW(cpu::depthwise_conv2d_forward(g, v.data(), v.data(), Epilogue<float>{}, v.data()), Error);
 }
 
-}  // namespace
+}  // namespace depthwise_conv2d_test

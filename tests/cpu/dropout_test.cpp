@@ -3,7 +3,7 @@
 #include "compare.hpp"
 #include "tinyvision/reference/dropout.hpp"
 
-namespace {
+namespace dropout_test {
 
 using namespace tinyvision;
 using namespace tinyvision_test;
@@ -81,4 +81,4 @@ TYPED_TEST(CpuDropout, SameBitsForAllThreadsAndInstructionSets) {
   });
 }
 
-}  // namespace
+}  // namespace dropout_test

@@ -3,7 +3,7 @@
 #include "compare.hpp"
 #include "tinyvision/reference/elementwise.hpp"
 
-namespace {
+namespace elementwise_test {
 
 using namespace tinyvision;
 using namespace tinyvision_test;
@@ -128,4 +128,4 @@ TYPED_TEST(CpuElementwise, SameBitsForAllThreadsAndInstructionSets) {
   });
 }
 
-}  // namespace
+}  // namespace elementwise_test

@@ -3,7 +3,7 @@
 #include "compare.hpp"
 #include "tinyvision/reference/loss.hpp"
 
-namespace {
+namespace loss_test {
 
 using namespace tinyvision;
 using namespace tinyvision_test;
@@ -156,4 +156,4 @@ TYPED_TEST(CpuLoss, SameBitsForAllThreadsAndInstructionSets) {
   });
 }
 
-}  // namespace
+}  // namespace loss_test

@@ -3,7 +3,7 @@
 #include "compare.hpp"
 #include "tinyvision/reference/pad.hpp"
 
-namespace {
+namespace pad_test {
 
 using namespace tinyvision;
 using namespace tinyvision_test;
@@ -61,4 +61,4 @@ TYPED_TEST(CpuPad, SameBitsForAllThreadsAndInstructionSets) {
   });
 }
 
-}  // namespace
+}  // namespace pad_test

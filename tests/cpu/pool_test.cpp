@@ -5,7 +5,7 @@
 #include "compare.hpp"
 #include "tinyvision/reference/pool.hpp"
 
-namespace {
+namespace pool_test {
 
 using namespace tinyvision;
 using namespace tinyvision_test;
@@ -154,4 +154,4 @@ TYPED_TEST(CpuPool, SameBitsForAllThreadsAndInstructionSets) {
   });
 }
 
-}  // namespace
+}  // namespace pool_test

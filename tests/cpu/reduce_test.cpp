@@ -5,7 +5,7 @@
 #include "compare.hpp"
 #include "tinyvision/reference/reduce.hpp"
 
-namespace {
+namespace reduce_test {
 
 using namespace tinyvision;
 using namespace tinyvision_test;
@@ -76,4 +76,4 @@ TYPED_TEST(CpuReduce, SameBitsForAllThreadsAndInstructionSets) {
   });
 }
 
-}  // namespace
+}  // namespace reduce_test

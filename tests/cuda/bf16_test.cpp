@@ -5,7 +5,7 @@
 #include "tinyvision/models/registry.hpp"
 #include "tinyvision/train/trainer.hpp"
 
-namespace {
+namespace bf16_test {
 
 using namespace tinyvision;
 
@@ -236,4 +236,4 @@ TEST(Bf16, TheCpuRefusesIt) {
   }
 }
 
-}  // namespace
+}  // namespace bf16_test

@@ -4,7 +4,7 @@
 #include "tinyvision/ops/conv2d.hpp"
 #include "tinyvision/ops/reduce.hpp"
 
-namespace {
+namespace empty_batch_test {
 
 using namespace tinyvision;
 
@@ -23,4 +23,4 @@ TEST(EmptyBatch, ConvolutionsHaveZeroGradients) {
       }
 }
 
-}  // namespace
+}  // namespace empty_batch_test

@@ -6,7 +6,7 @@
 #include "tinyvision/train/evaluation.hpp"
 #include "tinyvision/train/training_run.hpp"
 
-namespace {
+namespace feed_test {
 
 using namespace tinyvision;
 using data::Augmentation;
@@ -197,4 +197,4 @@ TEST(DeviceFeed, TrainsAndEvaluatesToTheBitsOfBatchesFromTheCpu) {
   EXPECT_EQ(run(true), run(false));
 }
 
-}  // namespace
+}  // namespace feed_test

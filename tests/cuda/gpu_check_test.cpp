@@ -8,7 +8,7 @@
 #include "gpu/device_time.hpp"
 #include "gpu/operations.hpp"
 
-namespace {
+namespace gpu_check_test {
 
 using namespace gpu_check;
 
@@ -57,4 +57,4 @@ TEST(GpuCheck, TimesAreMedians) {
   EXPECT_GT(copy_rate(1 << 16, 3), 0);
 }
 
-}  // namespace
+}  // namespace gpu_check_test

@@ -6,7 +6,7 @@
 #include "tinyvision/core/random.hpp"
 #include "tinyvision/train/linear_probe.hpp"
 
-namespace {
+namespace logistic_regression_test {
 
 using namespace tinyvision;
 
@@ -75,4 +75,4 @@ TEST(DeviceLogisticRegression, ALinearProbe) {
 }
 #endif
 
-}  // namespace
+}  // namespace logistic_regression_test

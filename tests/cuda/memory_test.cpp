@@ -5,7 +5,7 @@
 #include "tinyvision/core/tensor.hpp"
 #include "tinyvision/cuda/memory.hpp"
 
-namespace {
+namespace memory_test {
 
 using namespace tinyvision;
 
@@ -99,4 +99,4 @@ TEST(DeviceTensorDeathTest, TheHostCannotReadIt) {
   EXPECT_DEATH(static_cast<void>(*static_cast<volatile float*>(t.raw())), "");
 }
 
-}  // namespace
+}  // namespace memory_test

@@ -4,7 +4,7 @@
 #include "tinyvision/models/registry.hpp"
 #include "tinyvision/train/trainer.hpp"
 
-namespace {
+namespace recording_test {
 
 using namespace tinyvision;
 
@@ -125,4 +125,4 @@ TEST(Recording, TheHostMayNotLookInBetween) {
   EXPECT_EQ(y.to_vector<float>(), (std::vector<float>{6, 6, 6, 6}));
 }
 
-}  // namespace
+}  // namespace recording_test

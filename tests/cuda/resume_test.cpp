@@ -3,7 +3,7 @@
 
 #include "train/tiny_run.hpp"
 
-namespace {
+namespace resume_test {
 
 using namespace tinyvision;
 using tiny_run::folder;
@@ -41,4 +41,4 @@ TEST(DeviceResume, FromTheCpuToTheDeviceAndBack) {
   std::filesystem::remove_all(there);
 }
 
-}  // namespace
+}  // namespace resume_test

@@ -4,7 +4,7 @@
 #include "tinyvision/models/registry.hpp"
 #include "tinyvision/train/trainer.hpp"
 
-namespace {
+namespace training_test {
 
 using namespace tinyvision;
 
@@ -108,4 +108,4 @@ TEST(DeviceTraining, AStepOnImagesThatShowSeveralClasses) { compare("mobilenet_v
 TEST(DeviceTraining, FiveStepsOfMobilenetV2InF64) { compare("mobilenet_v2", DType::f64, 48, 5, 1e-9); }
 #endif
 
-}  // namespace
+}  // namespace training_test

@@ -6,7 +6,7 @@
 #include "tinyvision/ops/conv2d.hpp"
 #include "tinyvision/ops/linear.hpp"
 
-namespace {
+namespace vendor_test {
 
 using namespace tinyvision;
 
@@ -37,4 +37,4 @@ TEST(VendorSwitch, WithoutThemTheOwnKernelsRunWhateverIsChosen) {
   EXPECT_EQ(results(), own);
 }
 
-}  // namespace
+}  // namespace vendor_test

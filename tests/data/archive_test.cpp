@@ -10,7 +10,7 @@
 #include "tinyvision/data/tiny/tiny_files.hpp"
 #include "tinyvision/data/tiny/tiny_images.hpp"
 
-namespace {
+namespace archive_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -342,4 +342,4 @@ TEST(Unpack, AFullDiskIsNamed) {
   EXPECT_FALSE(fs::exists(folder / ".x.tgz.unpacked"));
 }
 
-}  // namespace
+}  // namespace archive_test

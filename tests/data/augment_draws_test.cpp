@@ -8,7 +8,7 @@
 #include "data/test_images.hpp"
 #include "tinyvision/data/augment.hpp"
 
-namespace {
+namespace augment_draws_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -175,4 +175,4 @@ TEST(Draws, BytesAreTheFloatsRounded) {
     }
 }
 
-}  // namespace
+}  // namespace augment_draws_test

@@ -6,7 +6,7 @@
 
 #include "test_images.hpp"
 
-namespace {
+namespace augment_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -338,4 +338,4 @@ TEST(AugmentOptions, TextAndValidation) {
   }
 }
 
-}  // namespace
+}  // namespace augment_test

@@ -11,7 +11,7 @@
 #include "tinyvision/data/datasets/image_folder.hpp"
 #include "tinyvision/data/tiny/tiny_files.hpp"
 
-namespace {
+namespace content_digest_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -151,4 +151,4 @@ TEST(FileDataset, ALargeFileIsRefusedBeforeItIsRead) {
   EXPECT_NE(message_of<UsageError>([&] { set->view_box(1, whole, scratch); }).find(expected), std::string::npos);
 }
 
-}  // namespace
+}  // namespace content_digest_test

@@ -11,7 +11,7 @@
 #include "tinyvision/data/datasets/image_folder.hpp"
 #include "tinyvision/data/split.hpp"
 
-namespace {
+namespace dataset_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -317,4 +317,4 @@ TEST(SplitFile, ErrorsNameFileAndLine) {
   EXPECT_NE(message(head + "train\ttoy/00000\t0\ntest\ttoy/00000\t0\n").find("s.tsv:3"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace dataset_test

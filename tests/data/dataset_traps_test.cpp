@@ -7,7 +7,7 @@
 #include "tinyvision/data/archive_source.hpp"
 #include "tinyvision/data/tiny/make_tiny.hpp"
 
-namespace {
+namespace dataset_traps_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -264,4 +264,4 @@ TEST(Imagenet, GroundTruthGoesThroughTheMetadata) {
   expect_says(copy.refusal(), "unknown class 'n99999999'");
 }
 
-}  // namespace
+}  // namespace dataset_traps_test

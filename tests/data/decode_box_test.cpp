@@ -5,7 +5,7 @@
 
 #include "test_images.hpp"
 
-namespace {
+namespace decode_box_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -105,4 +105,4 @@ TEST(DecodeBox, DamageIsNamedAndTheNextFileIsRead) {
   EXPECT_NO_THROW(decode_box(good, "b.jpg", Decoder::turbo, all, scratch));
 }
 
-}  // namespace
+}  // namespace decode_box_test

@@ -7,7 +7,7 @@
 
 #include "data/image_checks.hpp"
 
-namespace {
+namespace decode_plain_test {
 
 using namespace test_images;
 using tinyvision::data::detail::GifCodes;
@@ -344,4 +344,4 @@ TEST(DecodeFormats, PixelsEqualPillows) {
   EXPECT_EQ(seen.size(), 6u);
 }
 
-}  // namespace
+}  // namespace decode_plain_test

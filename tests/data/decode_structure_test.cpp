@@ -5,7 +5,7 @@
 #include "tinyvision/data/decode.hpp"
 #include "tinyvision/data/tiny/tiny_images.hpp"
 
-namespace {
+namespace decode_structure_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -91,4 +91,4 @@ TEST(Formats, SuffixesClaimAndContentDecides) {
   EXPECT_EQ(image_format(view(gzip("x"))), ImageFormat::gzip);
 }
 
-}  // namespace
+}  // namespace decode_structure_test

@@ -6,7 +6,7 @@
 
 #include "test_images.hpp"
 
-namespace {
+namespace decode_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -231,4 +231,4 @@ TEST(Decode, BothDecodersAgreeOnRealPhotos) {
   EXPECT_EQ(seen, 12);
 }
 
-}  // namespace
+}  // namespace decode_test

@@ -6,7 +6,7 @@
 #include "data/test_images.hpp"
 #include "tinyvision/data/datasets/image_folder.hpp"
 
-namespace {
+namespace file_source_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -55,4 +55,4 @@ TEST(FolderLinks, ALinkToItselfIsNamed) {
   EXPECT_NE(set.reading().find("set/a/self.jpg: "), std::string::npos) << set.reading();
 }
 
-}  // namespace
+}  // namespace file_source_test

@@ -6,7 +6,7 @@
 #include "data/test_images.hpp"
 #include "tinyvision/data/loader.hpp"
 
-namespace {
+namespace loader_ranks_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -167,4 +167,4 @@ TEST(LoaderCounters, CountImages) {
   EXPECT_GE(loader.counters().wait_seconds, 0);
 }
 
-}  // namespace
+}  // namespace loader_ranks_test

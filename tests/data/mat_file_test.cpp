@@ -9,7 +9,7 @@
 #include "tinyvision/core/files.hpp"
 #include "tinyvision/data/formats/mat_writer.hpp"
 
-namespace {
+namespace mat_file_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -203,4 +203,4 @@ TEST(MatFile, OfficialLabelFiles) {
   EXPECT_EQ(find_variable(read("cars/cars_meta.mat"), "class_names", "f").cells.size(), 196u);
 }
 
-}  // namespace
+}  // namespace mat_file_test

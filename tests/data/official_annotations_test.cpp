@@ -7,7 +7,7 @@
 #include "tinyvision/core/files.hpp"
 #include "tinyvision/data/datasets/registry.hpp"
 
-namespace {
+namespace official_annotations_test {
 
 using namespace layouts;
 
@@ -165,4 +165,4 @@ TEST(OfficialAnnotations, CaltechImagesOfWhichSomeAreGrey) {
   EXPECT_GT(grey, 10);
 }
 
-}  // namespace
+}  // namespace official_annotations_test

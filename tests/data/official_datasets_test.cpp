@@ -6,7 +6,7 @@
 #include "data/layouts.hpp"
 #include "tinyvision/data/datasets/registry.hpp"
 
-namespace {
+namespace official_datasets_test {
 
 using namespace layouts;
 using test_images::noise;
@@ -425,4 +425,4 @@ TEST(FgvcAircraft, TheBannerIsCutOffOnRequest) {
   expect_says(message, "0000002.jpg: 20 rows, and the lowest 20 are to be cut off");
 }
 
-}  // namespace
+}  // namespace official_datasets_test

@@ -5,7 +5,7 @@
 #include "data/layouts.hpp"
 #include "tinyvision/data/datasets/registry.hpp"
 
-namespace {
+namespace official_labels_test {
 
 using namespace layouts;
 
@@ -398,4 +398,4 @@ TEST(Imagenet, WhatIsUnknownOrTwiceThereIsNamed) {
   expect_says(imagenet().without(kit + std::string("meta.mat")).refusal(), "map_clsloc.txt");
 }
 
-}  // namespace
+}  // namespace official_labels_test

@@ -12,7 +12,7 @@
 #include "tinyvision/data/datasets/image_folder.hpp"
 #include "tinyvision/data/loader.hpp"
 
-namespace {
+namespace pixel_cache_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -192,4 +192,4 @@ TEST(PixelCache, DamageIsNamed) {
   EXPECT_THROW(with_pixel_cache(set.read(), set.folder / "set/a/0.jpg"), UsageError);
 }
 
-}  // namespace
+}  // namespace pixel_cache_test

@@ -5,7 +5,7 @@
 #include "test_images.hpp"
 #include "tinyvision/data/preprocess.hpp"
 
-namespace {
+namespace resize_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -224,4 +224,4 @@ TEST(Preprocess, TextNamesEveryField) {
   EXPECT_THROW(p.validate(), UsageError);
 }
 
-}  // namespace
+}  // namespace resize_test

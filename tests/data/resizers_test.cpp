@@ -8,7 +8,7 @@
 #include "data/test_images.hpp"
 #include "tinyvision/data/preprocess.hpp"
 
-namespace {
+namespace resizers_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -122,4 +122,4 @@ TEST(Preprocess, BytesAreRoundedToNearestWithinTheirRange) {
     ASSERT_EQ(bytes[i], static_cast<int>(std::clamp(std::floor(x[i] + 0.5f), 0.0f, 255.0f))) << x[i];
 }
 
-}  // namespace
+}  // namespace resizers_test

@@ -4,7 +4,7 @@
 
 #include "data/test_images.hpp"
 
-namespace {
+namespace text_lists_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -64,4 +64,4 @@ TEST(TextLists, WholeNumbersWithinBounds) {
       std::string::npos);
 }
 
-}  // namespace
+}  // namespace text_lists_test

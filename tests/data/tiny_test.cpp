@@ -13,7 +13,7 @@
 #include "tinyvision/data/formats/voc_xml.hpp"
 #include "tinyvision/data/tiny/make_tiny.hpp"
 
-namespace {
+namespace tiny_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -447,4 +447,4 @@ TEST(TinySets, RefusesWhatItCannotMake) {
   EXPECT_THROW(make_tiny("dtd", folder.path()), UsageError);  // images of another set would be taken for its own
 }
 
-}  // namespace
+}  // namespace tiny_test

@@ -6,7 +6,7 @@
 #include "data/test_images.hpp"
 #include "tinyvision/data/datasets/voc2007.hpp"
 
-namespace {
+namespace voc_xml_test {
 
 using namespace tinyvision;
 using namespace tinyvision::data;
@@ -128,4 +128,4 @@ TEST(VocXml, DifferencesFromListsAndImage) {
             (std::vector<std::string>{"an object 'cra' of no class", "by its objects car is -1, the lists have 1"}));
 }
 
-}  // namespace
+}  // namespace voc_xml_test

@@ -7,7 +7,7 @@
 #include "tinyvision/checkpoint/onnx_file.hpp"
 #include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace onnx_export_test {
 
 using namespace tinyvision;
 
@@ -141,4 +141,4 @@ TEST(OnnxExport, WhatCannotBeWrittenIsRefused) {
   EXPECT_THROW(graph.add_initializer("w", Tensor::zeros({1}, DType::f64)), Error);
 }
 
-}  // namespace
+}  // namespace onnx_export_test

@@ -8,7 +8,7 @@
 
 #include "fuzz/target.hpp"
 
-namespace {
+namespace replay_test {
 
 namespace fs = std::filesystem;
 
@@ -61,4 +61,4 @@ TEST(Fuzz, AWrongRefusalIsFound) {
   EXPECT_ANY_THROW(fuzz::refuses_or_reads([] { throw tinyvision::OutOfMemory("input.fuzz"); }));
 }
 
-}  // namespace
+}  // namespace replay_test

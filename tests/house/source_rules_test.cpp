@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace source_rules_test {
 
 namespace fs = std::filesystem;
 
@@ -266,6 +266,19 @@ TEST(Headers, HoldNoExitAndNoAnonymousNamespace) {
 }
 
 // docs/ops.md has a line for every operation.
+// Several test files are compiled as one (cmake/unity.cmake).
+TEST(Tests, HaveANamespaceEach) {
+  std::size_t seen = 0;
+  for (const fs::path& path : files_below(root / "tests", {".cpp"})) {
+    const std::string name = path.stem().string(), text = read(path);
+    if (!name.ends_with("_test")) continue;
+    ++seen;
+    EXPECT_NE(text.find("\nnamespace " + name + " {\n"), std::string::npos) << shown(path);
+    EXPECT_EQ(text.find("\nnamespace {\n"), std::string::npos) << shown(path);
+  }
+  EXPECT_GT(seen, 100u);
+}
+
 TEST(Docs, NameEveryOperation) {
   static const std::regex operation(R"(^inline Variable (\w+)\()");
   const std::string table = read(root / "docs/ops.md");
@@ -335,4 +348,4 @@ TEST(Sources, NameNoFolderOfSomebodysMachine) {
   EXPECT_FALSE(names_a_machine("../shared/work/data"));
 }
 
-}  // namespace
+}  // namespace source_rules_test

@@ -3,7 +3,7 @@
 
 #include "kernels/device_map.hpp"
 
-namespace {
+namespace batch_norm_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -173,4 +173,4 @@ TEST(BatchNormKernel, StatisticsFarFromZero) {
   EXPECT_LE(difference(variance, wvariance), 1e-5) << "deviations are from a sample, not from zero";
 }
 
-}  // namespace
+}  // namespace batch_norm_test

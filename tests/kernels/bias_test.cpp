@@ -2,7 +2,7 @@
 #include "kernels/device_map.hpp"
 #include "tinyvision/reference/elementwise.hpp"
 
-namespace {
+namespace bias_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -80,4 +80,4 @@ TEST(BiasKernel, NoChannelsAreNoWork) {
   EXPECT_EQ(emulation::device().launches, before);
 }
 
-}  // namespace
+}  // namespace bias_test

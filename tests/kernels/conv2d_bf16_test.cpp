@@ -5,7 +5,7 @@
 #include "kernels/device_map.hpp"
 #include "tinyvision/reference/conv2d.hpp"
 
-namespace {
+namespace conv2d_bf16_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -249,4 +249,4 @@ TEST(Conv2dBf16, SizesBeyond32BitsAreRefused) {
   EXPECT_THROW(device::conv2d_bf16_workspace(g), std::runtime_error);
 }
 
-}  // namespace
+}  // namespace conv2d_bf16_test

@@ -6,7 +6,7 @@
 #include "tinyvision/reference/conv2d.hpp"
 #include "tinyvision/reference/depthwise_conv2d.hpp"
 
-namespace {
+namespace convolution_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -174,4 +174,4 @@ TEST(ConvolutionKernels, HaveTheBitsOfTheCpu) {
   }
 }
 
-}  // namespace
+}  // namespace convolution_test

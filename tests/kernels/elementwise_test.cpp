@@ -8,7 +8,7 @@
 #include "tinyvision/reference/dropout.hpp"
 #include "tinyvision/reference/pad.hpp"
 
-namespace {
+namespace elementwise_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -200,4 +200,4 @@ TEST(ElementwiseKernel, DropoutHasTheBitsOfTheSpecification) {
   EXPECT_EQ(y.values, expected.values);
 }
 
-}  // namespace
+}  // namespace elementwise_test

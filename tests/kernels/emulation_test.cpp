@@ -6,7 +6,7 @@
 
 #include "support/platform.h"
 
-namespace {
+namespace emulation_test {
 
 using emulation::Device;
 using emulation::KernelError;
@@ -135,4 +135,4 @@ TEST(Emulation, GridsBlocksAndEarlyExits) {
   EXPECT_EQ(emulation::device().barriers, 6u);
 }
 
-}  // namespace
+}  // namespace emulation_test

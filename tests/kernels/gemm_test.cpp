@@ -6,7 +6,7 @@
 #include "kernels/device_map.hpp"
 #include "tinyvision/reference/gemm.hpp"
 
-namespace {
+namespace gemm_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -151,4 +151,4 @@ TEST(GemmKernel, EmptySizes) {
   EXPECT_EQ(emulation::device().launches, before);
 }
 
-}  // namespace
+}  // namespace gemm_test

@@ -4,7 +4,7 @@
 #include "kernels/device_map.hpp"
 #include "tinyvision/data/augment.hpp"
 
-namespace {
+namespace input_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -236,4 +236,4 @@ TEST(InputKernel, NoImagesIsNoLaunch) {
   EXPECT_EQ(emulation::device().launches, launches);
 }
 
-}  // namespace
+}  // namespace input_test

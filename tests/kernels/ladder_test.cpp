@@ -9,7 +9,7 @@
 #include "tinyvision/core/geometry.hpp"
 #include "tinyvision/reference/conv2d.hpp"
 
-namespace {
+namespace ladder_test {
 
 using namespace device_test;
 using device::bf16;
@@ -92,4 +92,4 @@ TEST(ConvolutionLadder, WhatEachRungMoves) {
   }
 }
 
-}  // namespace
+}  // namespace ladder_test

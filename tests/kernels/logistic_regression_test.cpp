@@ -6,7 +6,7 @@
 
 #include "kernels/device_map.hpp"
 
-namespace {
+namespace logistic_regression_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -352,4 +352,4 @@ TEST(LogisticRegressionKernel, LeadsLbfgsToTheOptimum) {
   EXPECT_LE(point.relative_certificate(), 1e-5);
 }
 
-}  // namespace
+}  // namespace logistic_regression_test

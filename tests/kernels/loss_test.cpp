@@ -5,7 +5,7 @@
 
 #include "kernels/device_map.hpp"
 
-namespace {
+namespace loss_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -160,4 +160,4 @@ TEST(LossKernel, NoRowsAreNoWork) {
   EXPECT_EQ(emulation::device().launches, before);
 }
 
-}  // namespace
+}  // namespace loss_test

@@ -8,7 +8,7 @@
 
 #include "tinyvision/core/random.hpp"
 
-namespace {
+namespace mma_test {
 
 using emulation::KernelError;
 
@@ -171,4 +171,4 @@ TEST(TensorCore, MisuseIsNamed) {
   expect(9, "before anybody wrote it");
 }
 
-}  // namespace
+}  // namespace mma_test

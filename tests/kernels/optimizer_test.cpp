@@ -6,7 +6,7 @@
 #include "tinyvision/optim/ema.hpp"
 #include "tinyvision/optim/sgd.hpp"
 
-namespace {
+namespace optimizer_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -197,4 +197,4 @@ TEST(OptimizerKernel, NoDecayLeavesInfiniteWeightsInfinite) {
   EXPECT_EQ(v[0], 0.5f);
 }
 
-}  // namespace
+}  // namespace optimizer_test

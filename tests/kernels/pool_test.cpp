@@ -5,7 +5,7 @@
 
 #include "kernels/device_map.hpp"
 
-namespace {
+namespace pool_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -185,4 +185,4 @@ TEST(PoolKernel, HasTheBitsOfTheSpecificationInF32) {
   EXPECT_EQ(dx.values, wdx.values);
 }
 
-}  // namespace
+}  // namespace pool_test

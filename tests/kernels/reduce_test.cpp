@@ -5,7 +5,7 @@
 
 #include "kernels/device_map.hpp"
 
-namespace {
+namespace reduce_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -195,4 +195,4 @@ TEST(ReduceKernel, CorrectPredictionsAddUp) {
   EXPECT_GT(expected, 500);
 }
 
-}  // namespace
+}  // namespace reduce_test

@@ -2,7 +2,7 @@
 #include "kernels/device_map.hpp"
 #include "tinyvision/core/activation.hpp"
 
-namespace {
+namespace transpose_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -76,4 +76,4 @@ TEST(EpilogueKernel, EqualsTheFormula) {
   device::apply_epilogue<float>(0, 4, {}, nullptr, 4, nullptr);
 }
 
-}  // namespace
+}  // namespace transpose_test

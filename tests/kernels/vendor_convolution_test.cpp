@@ -8,7 +8,7 @@
 #include "vendor/convolution_library.h"
 #include "vendor/settings.h"
 
-namespace {
+namespace vendor_convolution_test {
 
 using namespace tinyvision;
 using namespace device_test;
@@ -319,10 +319,10 @@ TEST(VendorConvolution, WindowsThatNoPaddingDescribesGoToTheOwnKernels) {
   EXPECT_TRUE(contains(vendor::fallbacks()[0], "the padding does not give the output's extent"));
 }
 
-}  // namespace
+}  // namespace vendor_convolution_test
 
 namespace tinyvision_kernels {
 namespace vendor {
-ConvolutionLibrary& convolution_library() { return loops(); }
+ConvolutionLibrary& convolution_library() { return vendor_convolution_test::loops(); }
 }  // namespace vendor
 }  // namespace tinyvision_kernels

@@ -11,7 +11,7 @@
 #include "vendor/settings.h"
 #include "vendor/versions.h"
 
-namespace {
+namespace vendor_plans_test {
 
 using namespace tinyvision_emulated::vendor;
 using tinyvision::read_file;
@@ -93,7 +93,7 @@ TEST(Problem, PaddingOfAllSides) {
     Window g = example().window;
     g.in_h = g.in_w = in, g.out_h = g.out_w = out, g.kernel_h = g.kernel_w = kernel, g.stride_h = g.stride_w = stride;
     g.pad_top = g.pad_left = before;
-    const Padding p = padding_of(g);
+    const auto p = padding_of(g);
     EXPECT_EQ(p.top, before);
     EXPECT_EQ(p.left, before);
     EXPECT_EQ(p.bottom, p.right);
@@ -282,4 +282,4 @@ TEST(Library, FunctionsAreFound) {
             "[system] libm.so.6 has no function no_such_function");
 }
 
-}  // namespace
+}  // namespace vendor_plans_test

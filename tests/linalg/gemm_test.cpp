@@ -9,7 +9,7 @@
 
 using namespace tinyvision;
 
-namespace {
+namespace gemm_test {
 
 std::vector<InstructionSet> available_sets() {
   std::vector<InstructionSet> sets;
@@ -164,4 +164,4 @@ TEST(InstructionSetTest, NamesAndOrder) {
   }
 }
 
-}  // namespace
+}  // namespace gemm_test

@@ -3,7 +3,7 @@
 
 #include "models/varied_network.hpp"
 
-namespace {
+namespace densenet_test {
 
 using namespace tinyvision;
 using model_test::make_varied;
@@ -104,4 +104,4 @@ TEST(Densenet, OptionsAndNames) {
             (std::vector<std::string>{"fc1000/kernel", "fc1000/bias"}));
 }
 
-}  // namespace
+}  // namespace densenet_test

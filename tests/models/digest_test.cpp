@@ -6,7 +6,7 @@
 
 #include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace digest_test {
 
 using namespace tinyvision;
 
@@ -106,4 +106,4 @@ TEST(SpecificationDigest, Operations) {
   }
 }
 
-}  // namespace
+}  // namespace digest_test

@@ -5,7 +5,7 @@
 #include "models/varied_network.hpp"
 #include "tinyvision/ops/loss.hpp"
 
-namespace {
+namespace forward_test {
 
 using namespace tinyvision;
 using model_test::make_varied;
@@ -237,4 +237,4 @@ TEST(Forward, RefusesWhatIsNoImage) {
   EXPECT_THROW(make_network("mobilenet_v2", options), Error);
 }
 
-}  // namespace
+}  // namespace forward_test

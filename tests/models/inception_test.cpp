@@ -4,7 +4,7 @@
 
 #include "models/varied_network.hpp"
 
-namespace {
+namespace inception_test {
 
 using namespace tinyvision;
 using model_test::parameter;
@@ -364,4 +364,4 @@ TEST(NetworkOptions, DropoutActsInTrainingAlone) {
   }
 }
 
-}  // namespace
+}  // namespace inception_test

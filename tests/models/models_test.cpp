@@ -6,7 +6,7 @@
 #include "models/specification.hpp"
 #include "tinyvision/train/trainer.hpp"
 
-namespace {
+namespace models_test {
 
 using namespace tinyvision;
 using model_test::with_public_classes;
@@ -136,4 +136,4 @@ TEST(Models, OwnKernelsEqualTheReferenceOverATrainingStep) {
     }
 }
 
-}  // namespace
+}  // namespace models_test

@@ -2,7 +2,7 @@
 #include "models/varied_network.hpp"
 #include "tinyvision/nn/cells.hpp"
 
-namespace {
+namespace nasnet_test {
 
 using namespace tinyvision;
 using model_test::make_varied;
@@ -278,4 +278,4 @@ TEST(Nasnet, InitialValuesScaleWithTheFanOut) {
   check("cell_11/comb_iter_0/left/separable_5x5_1/pointwise_weights", 176);
 }
 
-}  // namespace
+}  // namespace nasnet_test

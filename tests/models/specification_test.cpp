@@ -7,7 +7,7 @@
 
 #include "tinyvision/ops/op_log.hpp"
 
-namespace {
+namespace specification_test {
 
 using namespace tinyvision;
 using namespace model_test;
@@ -235,4 +235,4 @@ TEST(Models, FusedOperationsStandInTheirRowsOfTheSpecification) {
   }
 }
 
-}  // namespace
+}  // namespace specification_test

@@ -5,7 +5,7 @@
 #include "models/varied_network.hpp"
 #include "tinyvision/nn/network_table.hpp"
 
-namespace {
+namespace table_test {
 
 using namespace tinyvision;
 
@@ -141,4 +141,4 @@ TEST(NetworkTable, DotHasANodePerRowAndAnEdgePerInput) {
   EXPECT_TRUE(dot.ends_with("}\n"));
 }
 
-}  // namespace
+}  // namespace table_test

@@ -2,7 +2,7 @@
 
 #include "tinyvision/ops/elementwise.hpp"
 
-namespace {
+namespace cast_test {
 
 using namespace tinyvision;
 
@@ -17,4 +17,4 @@ TEST(Cast, RoundsValuesAndGradients) {
   EXPECT_TRUE(cast(x, DType::f64).same(x));
 }
 
-}  // namespace
+}  // namespace cast_test

@@ -9,7 +9,7 @@
 #include "tinyvision/ops/loss.hpp"
 #include "tinyvision/ops/pool.hpp"
 
-namespace {
+namespace ops_test {
 
 using namespace tinyvision;
 using op_test::check_op;
@@ -313,4 +313,4 @@ TEST(Ops, ErrorsNameTheShapes) {
   expect_error([&] { conv2d(small, Variable(Tensor::zeros({1, 1, 3, 4}, DType::f64))); }, {"[conv2d] operands differ"});
 }
 
-}  // namespace
+}  // namespace ops_test

@@ -7,7 +7,7 @@
 #include "tinyvision/ops/drop_path.hpp"
 #include "tinyvision/ops/pool.hpp"
 
-namespace {
+namespace preactivation_test {
 
 using namespace tinyvision;
 using op_test::check_op;
@@ -137,4 +137,4 @@ TEST(DropPath, DropsWholeExamplesAndScalesTheOthers) {
   EXPECT_THROW(drop_path(x, 0, Random(1, Stream::drop_path), 0), Error);
 }
 
-}  // namespace
+}  // namespace preactivation_test

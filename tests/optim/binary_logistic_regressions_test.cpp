@@ -10,7 +10,7 @@
 
 using namespace tinyvision;
 
-namespace {
+namespace binary_logistic_regressions_test {
 
 struct Data {
   Tensor x;
@@ -284,4 +284,4 @@ TEST(BinaryLogisticTest, BadInputIsNamed) {
   EXPECT_THROW(regressions.fit(std::vector<double>{1.0}), Error);
 }
 
-}  // namespace
+}  // namespace binary_logistic_regressions_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace {
+namespace ema_test {
 
 using namespace tinyvision;
 
@@ -61,4 +61,4 @@ TEST(Ema, ShadowsAreCopies) {
   EXPECT_THROW(Ema({w}, -0.5, false), Error);
 }
 
-}  // namespace
+}  // namespace ema_test

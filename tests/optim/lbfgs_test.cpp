@@ -7,7 +7,7 @@
 
 using namespace tinyvision;
 
-namespace {
+namespace lbfgs_test {
 
 /// Runs without preconditioner until the gradient's largest entry is at most `tolerance`.
 template <class T, class F>
@@ -154,4 +154,4 @@ TEST(LbfgsTest, DotDoesNotDependOnThreads) {
   EXPECT_NEAR(one, plain, 1e-12);
 }
 
-}  // namespace
+}  // namespace lbfgs_test

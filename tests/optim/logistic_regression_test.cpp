@@ -15,7 +15,7 @@
 
 using namespace tinyvision;
 
-namespace {
+namespace logistic_regression_test {
 
 struct Restore {
   InstructionSet set = instruction_set();
@@ -417,4 +417,4 @@ TEST(LogisticRegressionTest, BadInputIsNamed) {
   EXPECT_THROW(regression.fit(std::nan("")), UsageError);
 }
 
-}  // namespace
+}  // namespace logistic_regression_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace {
+namespace schedule_test {
 
 using namespace tinyvision;
 
@@ -89,4 +89,4 @@ TEST(Schedule, Names) {
   EXPECT_THROW(parse_schedule("linear"), UsageError);
 }
 
-}  // namespace
+}  // namespace schedule_test

@@ -5,7 +5,7 @@
 
 #include "tinyvision/core/random.hpp"
 
-namespace {
+namespace sgd_test {
 
 using namespace tinyvision;
 
@@ -94,4 +94,4 @@ TEST(Sgd, RefusesBadSettings) {
   EXPECT_THROW(Sgd({w}, {true}, 0.9, -1e-4), Error);
 }
 
-}  // namespace
+}  // namespace sgd_test

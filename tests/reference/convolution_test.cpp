@@ -7,7 +7,7 @@
 #include "tinyvision/reference/depthwise_conv2d.hpp"
 #include "tinyvision/reference/gemm.hpp"
 
-namespace {
+namespace convolution_test {
 
 using namespace tinyvision;
 using Values = std::vector<double>;
@@ -115,4 +115,4 @@ TEST(ReferenceGemm, TransposesScalesAndKeepsGaps) {
   EXPECT_EQ(c, (Values{5, 11, 14, 23}));
 }
 
-}  // namespace
+}  // namespace convolution_test

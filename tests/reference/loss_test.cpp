@@ -5,7 +5,7 @@
 
 #include <vector>
 
-namespace {
+namespace loss_test {
 
 using namespace tinyvision;
 using Values = std::vector<double>;
@@ -72,4 +72,4 @@ TEST(ReferenceLoss, RefusesLabelsOutOfRange) {
                  Error);
 }
 
-}  // namespace
+}  // namespace loss_test

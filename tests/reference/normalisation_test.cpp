@@ -8,7 +8,7 @@
 #include "tinyvision/reference/dropout.hpp"
 #include "tinyvision/reference/elementwise.hpp"
 
-namespace {
+namespace normalisation_test {
 
 using namespace tinyvision;
 using Values = std::vector<double>;
@@ -132,4 +132,4 @@ TEST(ReferenceDropout, KeepsWhereTheUniformIsBelowKeep) {
     EXPECT_EQ(y[i], 1 + (random.uniform(i) < 0.5 ? 2 * static_cast<double>(i + 1) : 0.0)) << i;
 }
 
-}  // namespace
+}  // namespace normalisation_test

@@ -10,7 +10,7 @@
 #include "tinyvision/reference/pad.hpp"
 #include "tinyvision/reference/reduce.hpp"
 
-namespace {
+namespace pool_test {
 
 using namespace tinyvision;
 using Values = std::vector<double>;
@@ -135,4 +135,4 @@ TEST(ReferenceReduce, SmallArrays) {
   EXPECT_EQ(order, (std::vector<Index>{1, 2, 0}));
 }
 
-}  // namespace
+}  // namespace pool_test

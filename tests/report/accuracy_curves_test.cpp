@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace {
+namespace accuracy_curves_test {
 
 using namespace tinyvision;
 using report::CurveRecord;
@@ -96,4 +96,4 @@ TEST(AccuracyCurves, RefusesWhatHasNoPlace) {
   EXPECT_NE(message(good, true).find("fine_tuned at 16 comes twice"), std::string::npos) << message(good, true);
 }
 
-}  // namespace
+}  // namespace accuracy_curves_test

@@ -19,7 +19,7 @@ namespace report = tinyvision::report;
 namespace fs = std::filesystem;
 using tv::Index;
 
-namespace {
+namespace event_file_test {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
 
@@ -240,4 +240,4 @@ TEST(ScalarLog, IsChosenByThePathAndWritesToSeveral) {
   }
 }
 
-}  // namespace
+}  // namespace event_file_test

@@ -5,7 +5,7 @@
 
 #include "data/test_images.hpp"
 
-namespace {
+namespace paper_claims_test {
 
 using namespace tinyvision;
 using namespace tinyvision::report;
@@ -143,4 +143,4 @@ TEST(PublishedTables, FaultsAreNamed) {
             std::string::npos);
 }
 
-}  // namespace
+}  // namespace paper_claims_test

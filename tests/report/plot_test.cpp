@@ -8,7 +8,7 @@
 #include "tinyvision/report/paper_tables.hpp"
 #include "tinyvision/report/setting_figures.hpp"
 
-namespace {
+namespace plot_test {
 
 using namespace tinyvision;
 using namespace tinyvision::report;
@@ -212,4 +212,4 @@ TEST(Figures, FollowWhatTheStudyHas) {
   EXPECT_NO_THROW(gnuplot_script(figure_6(study, {}).page, "f"));
 }
 
-}  // namespace
+}  // namespace plot_test

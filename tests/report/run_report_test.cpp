@@ -23,7 +23,7 @@ namespace report = tinyvision::report;
 namespace stats = tinyvision::stats;
 using tv::Index;
 
-namespace {
+namespace run_report_test {
 
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t n = 0;
@@ -216,4 +216,4 @@ TEST(RunReport, IsWrittenWholeOrNotAtAll) {
   EXPECT_THROW(report::write_run_report(path, example()), tv::Error);  // the folder is gone
 }
 
-}  // namespace
+}  // namespace run_report_test

@@ -13,7 +13,7 @@ namespace report = tinyvision::report;
 using report::Axis;
 using report::AxisKind;
 
-namespace {
+namespace svg_test {
 
 std::vector<std::string> labels(const Axis& axis) {
   std::vector<std::string> out;
@@ -238,4 +238,4 @@ TEST(IntervalChart, DrawsRowsWithAndWithoutInterval) {
   EXPECT_THROW(report::svg(chart), tv::Error);
 }
 
-}  // namespace
+}  // namespace svg_test

@@ -8,7 +8,7 @@
 
 namespace report = tinyvision::report;
 
-namespace {
+namespace text_test {
 
 TEST(Text, EscapesMarkup) {
   EXPECT_EQ(report::escape_markup("<a href=\"x\" title='y'>&amp;"),
@@ -55,4 +55,4 @@ TEST(Text, Numbers) {
   EXPECT_EQ(report::format_p_value(1), "1.000");
 }
 
-}  // namespace
+}  // namespace text_test

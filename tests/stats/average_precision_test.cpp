@@ -9,7 +9,7 @@
 
 #include "tinyvision/stats/metrics.hpp"
 
-namespace {
+namespace average_precision_test {
 
 using namespace tinyvision;
 using namespace tinyvision::stats;
@@ -92,4 +92,4 @@ TEST(MeanPerClass, AnEmptyClassIsLeftOut) {
   EXPECT_EQ(mean.without_examples, 1);
 }
 
-}  // namespace
+}  // namespace average_precision_test

@@ -11,7 +11,7 @@
 namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 
-namespace {
+namespace dependent_correlations_test {
 
 /// Half a unit of the last of `digits` decimals.
 double half_unit(int digits) { return 0.5 * std::pow(10.0, -digits) * (1 + 1e-9); }
@@ -152,4 +152,4 @@ TEST(DependentCorrelations, RefuseBadInput) {
             "[pearson] column 'Pets' is constant (2): no correlation is defined");
 }
 
-}  // namespace
+}  // namespace dependent_correlations_test

@@ -21,7 +21,7 @@ using stats_golden::level_counts;
 using tv::Index;
 using tv::Tensor;
 
-namespace {
+namespace golden_examples_test {
 
 /// n x d draws, divided by the levels, times `scale`, plus `shift`.
 Tensor draws(Lcg& lcg, Index n, Index d, std::int64_t levels, double scale, double shift) {
@@ -152,4 +152,4 @@ TEST(StatisticsGolden, NearDuplicates) {
   }
 }
 
-}  // namespace
+}  // namespace golden_examples_test

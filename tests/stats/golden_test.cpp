@@ -24,7 +24,7 @@ namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 using tv::Index;
 
-namespace {
+namespace golden_test {
 
 using stats_golden::Column;
 using stats_golden::Golden;
@@ -285,4 +285,4 @@ TEST(StatisticsGolden, BootstrapBands) {
   }
 }
 
-}  // namespace
+}  // namespace golden_test

@@ -10,7 +10,7 @@ namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 using tv::Index;
 
-namespace {
+namespace mcnemar_test {
 
 struct Case {
   Index only_first, only_second;
@@ -74,4 +74,4 @@ TEST(McNemar, RefusesBadInput) {
   EXPECT_THROW(stats::mcnemar(std::vector<std::uint8_t>{1}, std::vector<std::uint8_t>{1, 0}), tv::Error);
 }
 
-}  // namespace
+}  // namespace mcnemar_test

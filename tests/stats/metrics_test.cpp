@@ -11,7 +11,7 @@ namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 using tv::Index;
 
-namespace {
+namespace metrics_test {
 
 template <class Body>
 std::string message_of(Body&& body) {
@@ -184,4 +184,4 @@ TEST(Calibration, RefusesBadInput) {
                tv::Error);
 }
 
-}  // namespace
+}  // namespace metrics_test

@@ -13,7 +13,7 @@ namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 using tv::Index;
 
-namespace {
+namespace near_duplicates_test {
 
 /// Few directions in few dimensions, so that many pairs are close; each third row is a scaled copy of an earlier one.
 tv::Tensor features(Index n, Index d, std::uint64_t step) {
@@ -138,4 +138,4 @@ TEST(NearDuplicates, RefuseBadInput) {
   }
 }
 
-}  // namespace
+}  // namespace near_duplicates_test

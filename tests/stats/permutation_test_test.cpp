@@ -15,7 +15,7 @@ namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 using tv::Index;
 
-namespace {
+namespace permutation_test_test {
 
 stats::PermutationOptions sampled(std::uint64_t seed, Index permutations) { return {seed, permutations, 0}; }
 
@@ -224,4 +224,4 @@ TEST(PermutationTest, RefusesBadInput) {
   EXPECT_THROW(stats::permutation_test_label_accuracy(good, good, std::vector<std::int8_t>(6, 2)), tv::Error);
 }
 
-}  // namespace
+}  // namespace permutation_test_test

@@ -19,7 +19,7 @@ namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 using tv::Index;
 
-namespace {
+namespace statistics_test {
 
 using Column = std::vector<double>;
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -412,4 +412,4 @@ TEST(TrainingSpeed, RefusesBadInput) {
             "[fisher_z_regression] row 2 of the sample is 0: a size must be positive");
 }
 
-}  // namespace
+}  // namespace statistics_test

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace table_file_test {
 
 using namespace tinyvision;
 using namespace tinyvision::stats;
@@ -78,7 +78,7 @@ TEST(TableFile, NumbersAreNamedByRowAndColumn) {
             "[table] t.csv: row 1 of column 'Cars' is 'NA', not a number (a missing cell?)");
   const NumberColumn column = number_column(rows_where(table, "network", "NASNet"), "Pets", {"NASNet"});
   EXPECT_EQ(column.values, std::vector<double>{0.93});
-  EXPECT_EQ(detail::value_text(column.sample(), 0), "row 1 ('NASNet') of column 'Pets'");
+  EXPECT_EQ(stats::detail::value_text(column.sample(), 0), "row 1 ('NASNet') of column 'Pets'");
   EXPECT_EQ(message([&] { text_column(table, "note"); }),
             "[table] t.csv: row 2 of column 'note' is empty (a missing cell?)");
 }
@@ -86,11 +86,11 @@ TEST(TableFile, NumbersAreNamedByRowAndColumn) {
 TEST(TableFile, OnlyWholeNumbersAreNumbers) {
   for (const char* text : {"0x10", "1.2.3", "1e", "--1", "+-1", "inf", "1 2", ".", "e5", "+"}) {
     double value = 0;
-    EXPECT_FALSE(detail::read_number(text, value)) << text;
+    EXPECT_FALSE(stats::detail::read_number(text, value)) << text;
   }
   for (const char* text : {"-0", ".5", "5.", "1E-3", "+7"}) {
     double value = 0;
-    EXPECT_TRUE(detail::read_number(text, value)) << text;
+    EXPECT_TRUE(stats::detail::read_number(text, value)) << text;
   }
 }
 
@@ -124,4 +124,4 @@ TEST(TableFile, JoinsByName) {
             "[table] column 'x' is in 1.csv and in 2.csv");
 }
 
-}  // namespace
+}  // namespace table_file_test

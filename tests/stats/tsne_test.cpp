@@ -13,7 +13,7 @@ namespace tv = tinyvision;
 namespace stats = tinyvision::stats;
 using tv::Index;
 
-namespace {
+namespace tsne_test {
 
 /// [n, d] f64: normal deviates around one of `clusters` centres.
 tv::Tensor clusters(Index n, Index d, Index clusters, std::uint64_t step) {
@@ -423,4 +423,4 @@ TEST(Tsne, RefusesBadInput) {
   EXPECT_THROW(stats::tsne(tv::Tensor()), tv::UsageError);
 }
 
-}  // namespace
+}  // namespace tsne_test

@@ -10,7 +10,7 @@
 #include "tinyvision/train/linear_svm.hpp"
 #include "train/tiny_run.hpp"
 
-namespace {
+namespace alternative_classifiers_test {
 
 using namespace tinyvision;
 
@@ -427,4 +427,4 @@ TEST(AugmentedProbeTest, ALossThatIsNotFiniteNamesItsPenalty) {
   EXPECT_THROW(SideBySideClassifiers(2, 2, options), UsageError);
 }
 
-}  // namespace
+}  // namespace alternative_classifiers_test

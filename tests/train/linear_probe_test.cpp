@@ -9,7 +9,7 @@
 
 using namespace tinyvision;
 
-namespace {
+namespace linear_probe_test {
 
 struct Part {
   Tensor x;
@@ -152,4 +152,4 @@ TEST(LinearProbeTest, BadInputIsNamed) {
   EXPECT_NE(message(train.x, train.y, validation.x, validation.y, {1, -2}).find("-2"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace linear_probe_test

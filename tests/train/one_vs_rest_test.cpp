@@ -10,7 +10,7 @@
 
 using namespace tinyvision;
 
-namespace {
+namespace one_vs_rest_test {
 
 using Json = nlohmann::json;
 
@@ -248,4 +248,4 @@ TEST(OneVsRestTest, BadInputIsNamed) {
   EXPECT_TRUE(says(message(g.train, g.validation), "4 names for 5 classes"));
 }
 
-}  // namespace
+}  // namespace one_vs_rest_test

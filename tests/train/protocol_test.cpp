@@ -10,7 +10,7 @@
 #include "tinyvision/train/regularisers.hpp"
 #include "train/tiny_run.hpp"
 
-namespace {
+namespace protocol_test {
 
 using namespace tinyvision;
 
@@ -223,4 +223,4 @@ TEST(FineTune, LookingAtAveragesOnTheWayChangesNothing) {
   for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(curves[0][i].loss, curves[1][i].loss) << i;
 }
 
-}  // namespace
+}  // namespace protocol_test

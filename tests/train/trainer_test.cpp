@@ -10,7 +10,7 @@
 #include "ops/op_case.hpp"
 #include "tinyvision/models/registry.hpp"
 
-namespace {
+namespace trainer_test {
 
 using namespace tinyvision;
 using op_test::expect_close;
@@ -339,4 +339,4 @@ TEST(Trainer, RefusesLabelsThatDoNotFit) {
   EXPECT_THROW(trainer.step(make_batch(3, 0).images.slice_batch(0, 0), batch.labels.slice_batch(0, 0)), Error);
 }
 
-}  // namespace
+}  // namespace trainer_test

@@ -4,7 +4,7 @@
 
 #include "train/tiny_run.hpp"
 
-namespace {
+namespace training_run_test {
 
 using namespace tinyvision;
 using tiny_run::folder;
@@ -50,4 +50,4 @@ TEST(TrainingRun, AnotherConfigurationIsRefused) {
   std::filesystem::remove_all(there);
 }
 
-}  // namespace
+}  // namespace training_run_test

@@ -19,8 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* where = "study";
-
 /// How often a minute of waiting for a locked ledger is tried again.
 constexpr int patience = 10;
 
@@ -170,11 +168,11 @@ class Worker {
       ledger_.give_up(claim.attempt, "released", "stopped on request", seconds);
     } else if (tells_of_a_full_disk(lines)) {
       ledger_.give_up(claim.attempt, "no_room", lines, seconds);
-      throw DiskFull(concat_text("[", where, "] ", claim.name, ": the disk is full: ", lines,
+      throw DiskFull(concat_text("[study] ", claim.name, ": the disk is full: ", lines,
                                  "\nnothing is lost; free some room and give the same command again"));
     } else if (child.exit_code() == 126 || child.exit_code() == 127) {
       ledger_.give_up(claim.attempt, "released", "its program could not be started", seconds);
-      fail(where, claim.name, ": its program in ", options_.programs, " could not be started");
+      fail("study", claim.name, ": its program in ", options_.programs, " could not be started");
     } else if (const int signal = child.signal(); signal == SIGKILL || signal == SIGTERM || signal == SIGINT) {
       say(concat_text(claim.name, ": its program was killed (signal ", signal, ")"));
       ledger_.give_up(claim.attempt, "killed", concat_text("killed by signal ", signal), seconds, true);

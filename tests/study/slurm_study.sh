@@ -2,7 +2,7 @@
 # A real Slurm cluster of one machine on loopback (Debian: slurm-wlm, munge) runs a study as an array of two workers. Half-way the
 # node is killed, its jobs with it; when it is back, they are requeued and go on from their training states.
 #   tests/study/slurm_study.sh STUDY OUT [SECONDS [WHOLE]]
-# SECONDS: when the node is killed (60). WHOLE: the folder of the same study run without Slurm, whose tables must be equal.
+# SECONDS: when the node is killed (60), or as soon after as a training has saved its state. WHOLE: the folder of the same study run without Slurm, whose tables must be equal.
 # Exit code 77: skipped, because the cluster cannot start here; the reason is printed.
 set -euo pipefail
 study=$(realpath "$1") out=$2 after=${3:-60} whole=${4:-}
@@ -85,10 +85,11 @@ done
 echo "cluster: $(slurmd -V), $(sinfo --noheader --format='%N %c processors, %T')"
 
 "$apps/tv_study" slurm "$study" --out "$out/study" --tasks 2 --time 2:00:00 --quiet
+saved() { find "$out/study/jobs" -path '*/checkpoint/*' -type f 2>/dev/null | grep -q .; }  # of a job that is not done
 states() { squeue --noheader --array --format='%i %T' | tr '\n' ';'; }
 begin=$SECONDS killed=0
 while [ -n "$(squeue --noheader)" ]; do
-  if [ "$killed" -eq 0 ] && [ $((SECONDS - begin)) -ge "$after" ]; then
+  if [ "$killed" -eq 0 ] && [ $((SECONDS - begin)) -ge "$after" ] && saved; then
     killed=1
     echo "$((SECONDS - begin)) s: $(states) the node is killed"
     "$apps/tv_study" status "$out/study" 2>/dev/null | sed 's/^/  /'
@@ -102,11 +103,12 @@ while [ -n "$(squeue --noheader)" ]; do
     echo "$((SECONDS - begin)) s: $(sinfo --noheader --format=%T); $(states)"
     slurmd
   fi
-  sleep 5
+  [ "$killed" -eq 0 ] && sleep 0.2 || sleep 5
 done
+[ "$killed" -eq 1 ] || { echo "no training had a saved state after $after s: nothing was killed"; exit 1; }
 echo "$((SECONDS - begin)) s: the queue is empty"
 "$apps/tv_study" status "$out/study" 2>/dev/null
-resumed=$(grep -rl '"resumed_from": [1-9]' "$out/study/jobs" --include=results.json | wc -l)
+resumed=$({ grep -rl '"resumed_from": [1-9]' "$out/study/jobs" --include=results.json || true; } | wc -l)
 echo "trainings that went on from a saved state: $resumed"
 "$apps/tv_study" report "$out/study" --tables "$root/docs/paper" --quiet 2>/dev/null
 failed=0

@@ -142,7 +142,9 @@ TEST(Loader, SmallSetsArePassedOverUntilABatchIsFull) {
       orders.push_back(part);
       std::sort(part.begin(), part.end());
       EXPECT_EQ(std::unique(part.begin(), part.end()), part.end());
-      EXPECT_EQ(part.size(), pass < 3 ? 6u : 2u);
+      if (pass < 3) {
+        EXPECT_EQ(part, (std::vector<Index>{1, 2, 3, 4, 5, 8}));
+      }
     }
   }
   EXPECT_EQ(batches[1].position, (LoaderPosition{1, 0}));

@@ -20,7 +20,7 @@ namespace data {
 ///
 /// Fewer than R b examples (the paper's subsets of section 4.7 can be that small) fill no batch by themselves. With shuffle and
 /// drop_last an epoch then is the fewest passes that fill one, each in a permutation of its own: examples come several times in
-/// a batch, augmented anew each time, and the end of the last pass is left out. Otherwise they are refused.
+/// a batch, augmented anew each time, and the end of the last pass is left out. With drop_last alone they are refused.
 ///
 /// Memory beside the data set: `prefetch` + 1 batches of n floats (with `bytes` n bytes, n = 3 image_size^2 b), for each
 /// thread one file, one decoded image and its resized rows, and `cache_bytes`.
